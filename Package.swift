@@ -1,0 +1,60 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+
+/// A module of the ledger, in `Sources/<name>`.
+func module(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+/// The tests of a module, in `Tests/<name>Tests`.
+func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests",
+        dependencies: [.byName(name: name)] + dependencies,
+        swiftSettings: strict)
+}
+
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+let arguments = Target.Dependency.product(
+    name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "ledger",
+    products: [.executable(name: "ledger", targets: ["ledger"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(
+            name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        module("Postgres", ["CPostgres"]),
+        module("Curl", ["CCurl"]),
+        module("JSON"),
+        .target(
+            name: "Schema", path: "schema",
+            resources: [
+                .embedInCode("log"), .embedInCode("projection"), .embedInCode("analytics"),
+            ],
+            swiftSettings: strict),
+        module("Domain", ["JSON", crypto]),
+        module("EventLog", ["Domain", "JSON", "Postgres", "Schema", "Telemetry", crypto, logging]),
+        module("Projections", ["EventLog", "Domain", "JSON", "Postgres", "Schema", "Telemetry"]),
+        module("Telemetry", [logging]),
+        module("HTTPAPI", ["EventLog", "Projections", "Domain", "JSON", "Telemetry", hummingbird, yams]),
+        module(
+            "CommandLine",
+            ["HTTPAPI", "Curl", "EventLog", "Projections", "Postgres", "Telemetry", arguments, logging]),
+        .executableTarget(name: "ledger", dependencies: ["CommandLine"], swiftSettings: strict),
+    ]
+)

@@ -1,0 +1,22 @@
+import ArgumentParser
+
+/// The command `ledger` with all its subcommands.
+struct Ledger: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ledger",
+        abstract: "An event-sourced ledger of experiments.",
+        discussion: """
+            Experiments are kept as YAML, applied to a server, and everything that happens to \
+            them is an event that stays.
+
+            To begin:
+              ledger serve
+              ledger apply -f experiments/
+              ledger assign HERO user_1 user_2
+              ledger history HERO
+            """,
+        version: "0.1.0",
+        subcommands: [
+            Apply.self, Get.self, Assign.self, Events.self, History.self, Keys.self,
+        ])
+}

@@ -1,0 +1,111 @@
+import JSON
+
+/// What an event changed, as an auditor reads it: from the event alone.
+package struct AuditedChange: Sendable, Equatable {
+    package let summary: String
+    package let before: JSONValue
+    package let after: JSONValue
+}
+
+extension LedgerEvent {
+    package var audited: AuditedChange {
+        switch self {
+        case .groupCreated(let kind, let group):
+            AuditedChange(
+                summary: "\(kind.rawValue) \(group.id) created", before: .null,
+                after: document { $0.document(kind, group) }["metadata"] ?? .null)
+        case .groupUpdated(let kind, let id, _, let changes):
+            changes.audited("\(kind.rawValue) \(id)")
+        case .experiment(let id, _, let change): change.audited(id)
+        case .assignmentMade(let made):
+            AuditedChange(
+                summary: "\(made.subject) assigned \(made.variant) in cohort \(made.cohort)",
+                before: .null,
+                after: .object([
+                    .init("subject", .string(made.subject)),
+                    .init("variant", .string(made.variant.text)),
+                    .init("cohort", .number(JSONNumber(made.cohort))),
+                    .init("u", .number(JSONNumber(made.u))),
+                ]))
+        case .keyCreated(let key):
+            AuditedChange(
+                summary: "key \(key.id) created with role \(key.role.rawValue)", before: .null,
+                after: .object([.init("role", .string(key.role.rawValue))]))
+        case .keyRevoked(let id):
+            AuditedChange(
+                summary: "key \(id) revoked", before: .object([.init("revoked", false)]),
+                after: .object([.init("revoked", true)]))
+        }
+    }
+
+    private func document(_ write: (inout JSONWriter) -> Void) -> JSONValue { json(write) }
+}
+
+/// The tree of what a writer writes.
+private func json(_ write: (inout JSONWriter) -> Void) -> JSONValue {
+    var writer = JSONWriter()
+    write(&writer)
+    // What the writer wrote is JSON; null would only hide a defect that tests look for.
+    return (try? JSONValue.parse(writer.bytes)) ?? .null
+}
+
+extension [FieldChange] {
+    fileprivate func audited(_ what: String) -> AuditedChange {
+        let fields = map { $0.field.rawValue.split(separator: "/").last ?? "" }
+        return AuditedChange(
+            summary: "\(what): \(fields.joined(separator: ", ")) changed",
+            before: .object(map { .init($0.field.rawValue, $0.before) }),
+            after: .object(map { .init($0.field.rawValue, $0.after) }))
+    }
+}
+
+extension ExperimentChange {
+    fileprivate func audited(_ id: ResourceID) -> AuditedChange {
+        switch self {
+        case .created(let experiment):
+            AuditedChange(
+                summary: "experiment \(id) created", before: .null,
+                after: json { $0.document(experiment) })
+        case .updated(let changes): changes.audited("experiment \(id)")
+        case .variantAdded(let variant):
+            AuditedChange(
+                summary: "variant \(variant.id) added", before: .null,
+                after: json { $0.variant(variant) })
+        case .variantUpdated(let before, let after):
+            AuditedChange(
+                summary: "variant \(after.id) changed", before: json { $0.variant(before) },
+                after: json { $0.variant(after) })
+        case .variantRemoved(let variant):
+            AuditedChange(
+                summary: "variant \(variant.id) removed", before: json { $0.variant(variant) },
+                after: .null)
+        case .cohortAdded(let cohort):
+            AuditedChange(
+                summary: "cohort \(cohort.index) added", before: .null,
+                after: json { $0.cohort(cohort) })
+        case .activated(let from): status("activated", from, .active)
+        case .winnerDeclared(let variant, let previous, let from):
+            AuditedChange(
+                summary: "winner declared: \(variant)",
+                before: .object([
+                    .init("status", .string(from.rawValue)),
+                    .init("winningVariant", previous.map { .string($0.text) } ?? .null),
+                ]),
+                after: .object([
+                    .init("status", .string(ExperimentStatus.winnerDeclared.rawValue)),
+                    .init("winningVariant", .string(variant.text)),
+                ]))
+        case .ended(let reason, let from): status("ended: \(reason.rawValue)", from, .ended)
+        case .archived(let from): status("archived", from, .archived)
+        case .reopened(let to, let reason, let from): status("reopened: \(reason)", from, to)
+        }
+    }
+
+    private func status(
+        _ summary: String, _ from: ExperimentStatus, _ to: ExperimentStatus
+    ) -> AuditedChange {
+        AuditedChange(
+            summary: summary, before: .object([.init("status", .string(from.rawValue))]),
+            after: .object([.init("status", .string(to.rawValue))]))
+    }
+}

@@ -1,0 +1,206 @@
+import JSON
+
+extension Decider {
+    /// Records proposed events, each by the command that would lead to it.
+    mutating func append(_ proposals: [ProposedEvent]) throws(Refusal) {
+        for (index, proposal) in proposals.enumerated() {
+            let prefix = proposals.count == 1 ? "" : "/\(index)"
+            do throws(Refusal) { try append(proposal) } catch {
+                var refusal = error
+                refusal.problems = error.problems.map {
+                    Problem(prefix + $0.pointer, $0.detail)
+                }
+                throw refusal
+            }
+        }
+    }
+
+    private mutating func append(_ proposal: ProposedEvent) throws(Refusal) {
+        guard LedgerEvent.types.contains(proposal.type) else {
+            let known = LedgerEvent.types.joined(separator: ", ")
+            throw .invalid([
+                Problem("/type", "\(proposal.type) is no event type; known are \(known).")
+            ])
+        }
+        if proposal.type == "KeyCreated" || proposal.type == "KeyRevoked" {
+            throw .invalid([
+                Problem("/type", "Keys are made and revoked with ledger keys, not by an append.")
+            ])
+        }
+        if proposal.type == "AssignmentMade" { return try appendAssignment(proposal) }
+        let event: LedgerEvent
+        do throws(EventDecodingError) {
+            event = try LedgerEvent(type: proposal.type, data: proposal.data)
+        } catch {
+            throw .invalid([Problem("/data\(error.pointer)", "\(error.pointer): \(error.reason)")])
+        }
+        try check(proposal, stream: event.stream, version: state.versions[event.stream] ?? 0)
+        let first = recorded
+        try perform(event)
+        guard let index = (first..<recorded).first(where: { decidedEvent($0).type == event.type })
+        else {
+            throw Refusal(
+                .conflict, "\(event.stream) is already as \(event.type) would make it.")
+        }
+        identify(index, proposal)
+    }
+
+    private func check(
+        _ proposal: ProposedEvent, stream: String, version: Int64
+    ) throws(Refusal) {
+        if let named = proposal.stream, named != stream {
+            throw .invalid([
+                Problem("/stream", "An event with this data belongs to stream \(stream).")
+            ])
+        }
+        guard !proposal.expectedVersion.admits(version) else { return }
+        var refusal = Refusal(
+            .versionMismatch, "Stream \(stream) is at version \(version); read it and try again.")
+        refusal.actualVersion = version
+        throw refusal
+    }
+
+    /// An assignment is drawn by the ledger; what the proposal says of it has to agree.
+    private mutating func appendAssignment(_ proposal: ProposedEvent) throws(Refusal) {
+        let problems = Problems()
+        let reader = DocumentReader(proposal.data, "/data", problems)
+        reader.allow(["experiment", "subject", "subjectType", "variant", "cohort", "u"])
+        let experiment = reader.id("experiment", required: true)
+        let subject = reader.text("subject", required: true)
+        guard problems.list.isEmpty, let experiment, let subject else {
+            throw .invalid(problems.list)
+        }
+        let key = AssignmentKey(experiment: experiment, subject: subject)
+        let existing = assignments[key]
+        try check(
+            proposal, stream: StreamName.assignment(experiment, subject),
+            version: existing == nil ? 0 : 1)
+        if let existing {
+            throw Refusal(
+                .conflict,
+                "\(subject) has variant \(existing.variant) of \(experiment) since position "
+                    + "\(existing.position); a first assignment is for ever.")
+        }
+        let first = recorded
+        try assign(experiment, [subject])
+        guard recorded > first, case .assignmentMade(let made) = decidedEvent(first) else {
+            throw Refusal(.conflict, "Experiment \(experiment) is not active.")
+        }
+        try compare(reader, problems, made)
+        identify(first, proposal)
+    }
+
+    private func compare(
+        _ reader: DocumentReader, _ problems: Problems, _ made: AssignmentMade
+    ) throws(Refusal) {
+        if let variant = reader.id("variant"), variant != made.variant {
+            reader.problem("variant", "The draw gives \(made.subject) variant \(made.variant).")
+        }
+        if let type = reader.id("subjectType"), type != made.subjectType {
+            reader.problem("subjectType", "The experiment's is \(made.subjectType).")
+        }
+        if let cohort = reader.integer("cohort"), cohort != Int64(made.cohort) {
+            reader.problem("cohort", "The newest cohort is \(made.cohort).")
+        }
+        if let u = reader.number("u"), u != made.u {
+            reader.problem("u", "The draw falls on \(made.u).")
+        }
+        guard problems.list.isEmpty else { throw .invalid(problems.list) }
+    }
+
+    /// Does what leads to the event.
+    private mutating func perform(_ event: LedgerEvent) throws(Refusal) {
+        switch event {
+        case .groupCreated(let kind, let group):
+            guard state.groups(kind)[group.id] == nil else {
+                throw Refusal(.conflict, "\(kind.rawValue) \(group.id) exists already.")
+            }
+            let document = GroupDocument(
+                id: group.id, name: group.name, description: group.description,
+                status: group.status)
+            try apply([.group(kind, document)], ApplyOptions())
+        case .groupUpdated(let kind, let id, _, let changes):
+            guard let group = state.groups(kind)[id] else {
+                throw Refusal(.notFound, "There is no \(kind.rawValue) \(id).")
+            }
+            try apply([.group(kind, GroupDocument(group, with: changes))], ApplyOptions())
+        case .experiment(let id, _, .created(let experiment)):
+            guard state.experiments[id] == nil else {
+                throw Refusal(.conflict, "Experiment \(id) exists already.")
+            }
+            try apply(ExperimentDocument(experiment), ApplyOptions())
+        case .experiment(let id, _, let change): try perform(change, id)
+        case .assignmentMade, .keyCreated, .keyRevoked: return
+        }
+    }
+
+    private mutating func perform(
+        _ change: ExperimentChange, _ id: ResourceID
+    ) throws(Refusal) {
+        guard let experiment = state.experiments[id] else { throw .unknownExperiment(id.text) }
+        var document = ExperimentDocument(experiment)
+        switch change {
+        case .created: return
+        case .activated: return try take(.activate, id)
+        case .winnerDeclared(let variant, _, _): return try take(.declareWinner(variant), id)
+        case .ended(let reason, _): return try take(.end(reason), id)
+        case .archived: return try take(.archive(nil), id)
+        case .reopened(let to, let reason, _): return try take(.reopen(to: to, reason: reason), id)
+        case .cohortAdded(let cohort):
+            let createdAt = cohort.createdAt.microseconds == .min ? nil : cohort.createdAt
+            let new = CohortDocument(
+                index: cohort.index, createdAt: createdAt, splits: cohort.splits)
+            return try take(.addCohort(new), id)
+        case .updated(let changes): try document.apply(changes)
+        case .variantAdded(let variant):
+            guard experiment.variant(variant.id) == nil else {
+                throw Refusal(.conflict, "Experiment \(id) has a variant \(variant.id) already.")
+            }
+            document.variants.append(variant)
+        case .variantUpdated(_, let after):
+            document.variants = document.variants.map { $0.id == after.id ? after : $0 }
+        case .variantRemoved(let variant): document.variants.removeAll { $0.id == variant.id }
+        }
+        try apply(document, ApplyOptions())
+    }
+}
+
+extension GroupDocument {
+    fileprivate init(_ group: Group, with changes: [FieldChange]) {
+        self.init(
+            id: group.id, name: group.name, description: group.description, status: group.status)
+        for change in changes {
+            let text = change.after.string
+            switch change.field {
+            case .name: name = text
+            case .description: description = text
+            case .status: status = text.flatMap { GroupStatus(rawValue: $0) }
+            default: continue
+            }
+        }
+    }
+}
+
+extension ExperimentDocument {
+    /// Takes over the new values of fields; each change is checked like a document's.
+    fileprivate mutating func apply(_ changes: [FieldChange]) throws(Refusal) {
+        for (index, change) in changes.enumerated() {
+            let problems = Problems()
+            let pointer = "/data/changes/\(index)"
+            let reader = DocumentReader(
+                .object([.init("after", change.after)]), pointer, problems)
+            switch change.field {
+            case .name: name = reader.text("after", max: Limits.nameBytesMax)
+            case .description: description = reader.text("after")
+            case .hypothesis: hypothesis = reader.text("after")
+            case .lab: lab = reader.id("after") ?? .defaultLab
+            case .subjectType: subjectType = reader.id("after") ?? .anySubjectType
+            case .links: links = reader.links("after")
+            case .endedReason: endedReason = reader.value("after")
+            case .status:
+                reader.problem("field", "A status changes by the events of the lifecycle.")
+            }
+            guard problems.list.isEmpty else { throw .invalid(problems.list) }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+extension Decider {
+    /// Takes one step of a lifecycle: the stored document with one thing changed, applied.
+    mutating func take(_ step: LifecycleStep, _ id: ResourceID) throws(Refusal) {
+        guard let experiment = state.experiments[id] else { throw .unknownExperiment(id.text) }
+        var document = ExperimentDocument(experiment)
+        var options = ApplyOptions()
+        switch step {
+        case .activate: document.move(to: .active)
+        case .addCohort(let cohort): document.cohorts.append(cohort)
+        case .declareWinner(let variant):
+            document.move(to: .winnerDeclared)
+            document.winningVariant = variant
+        case .end(let reason):
+            document.move(to: .ended)
+            document.endedReason = reason
+        case .archive(let reason):
+            document.move(to: .archived)
+            document.endedReason = reason ?? document.endedReason
+        case .reopen(let status, let reason):
+            guard status < experiment.status else {
+                throw Refusal(
+                    .conflict,
+                    "The experiment is \(experiment.status.rawValue); reopening goes back, not to "
+                        + "\(status.rawValue).")
+            }
+            document.move(to: status)
+            if status == .winnerDeclared { document.winningVariant = experiment.winner }
+            if status < .ended { document.endedReason = nil }
+            options.reopenReason = reason
+        }
+        try apply(document, options)
+    }
+}
+
+extension ExperimentDocument {
+    /// Asks for a status, without the winner that goes with another.
+    fileprivate mutating func move(to status: ExperimentStatus) {
+        self.status = status
+        winningVariant = nil
+    }
+}

@@ -1,0 +1,105 @@
+import JSON
+
+/// Decides commands one after the other against a state that evolves with them.
+///
+/// Pure: no clock, no randomness, no I/O. A refused command leaves the decider as it was.
+package struct Decider: Sendable {
+    /// The state after the events decided so far.
+    package private(set) var state: State
+    /// The assignments that the commands may meet, as far as they exist.
+    package private(set) var assignments: [AssignmentKey: Assignment]
+    /// The time that events decided now are recorded at.
+    package let now: Timestamp
+    /// The position that the next event will have.
+    package private(set) var nextPosition: Int64
+
+    private var decision = Decision()
+
+    package init(
+        state: State, assignments: [AssignmentKey: Assignment] = [:], now: Timestamp,
+        nextPosition: Int64
+    ) {
+        self.state = state
+        self.assignments = assignments
+        self.now = now
+        self.nextPosition = nextPosition
+    }
+
+    /// Turns a command into events, or says why not.
+    package mutating func decide(_ command: Command) throws(Refusal) -> Decision {
+        decision = Decision()
+        // Assigning validates before it records, so only the others need a way back.
+        switch command {
+        case .assign(let experiment, let subjects): try assign(experiment, subjects)
+        case .assignSubject(let subject, let experiments): try assign(subject, experiments)
+        default:
+            let before = self
+            do throws(Refusal) { try decideAtomically(command) } catch {
+                self = before
+                throw error
+            }
+        }
+        defer { decision = Decision() }
+        return decision
+    }
+
+    private mutating func decideAtomically(_ command: Command) throws(Refusal) {
+        switch command {
+        case .apply(let documents, let options): try apply(documents, options)
+        case .step(let experiment, let step): try take(step, experiment)
+        case .append(let proposals): try append(proposals)
+        case .createKey(let key): try create(key)
+        case .revokeKey(let id): try revokeKey(id)
+        case .assign, .assignSubject: return
+        }
+    }
+
+    // MARK: Recording
+
+    var recorded: Int { decision.events.count }
+
+    mutating func record(_ event: LedgerEvent) {
+        if case .assignmentMade(let made) = event {
+            let key = AssignmentKey(experiment: made.experiment, subject: made.subject)
+            assignments[key] = Assignment(
+                variant: made.variant, cohort: made.cohort, u: made.u, position: nextPosition)
+        } else {
+            state.evolve(event, at: EventContext(position: nextPosition, recordedAt: now))
+        }
+        decision.events.append(DecidedEvent(event: event))
+        nextPosition += 1
+    }
+
+    mutating func answer(_ answer: AssignmentAnswer) { decision.assignments.append(answer) }
+
+    mutating func answer(_ resource: AppliedResource) { decision.resources.append(resource) }
+
+    /// Gives the event at an index of the decision what its proposal brought along.
+    mutating func identify(_ index: Int, _ proposal: ProposedEvent) {
+        decision.events[index].id = proposal.id
+        for each in index..<decision.events.count {
+            decision.events[each].correlation = proposal.correlation
+        }
+        decision.proposed.append(index)
+    }
+
+    func decidedEvent(_ index: Int) -> LedgerEvent { decision.events[index].event }
+}
+
+// MARK: Keys
+
+extension Decider {
+    fileprivate mutating func create(_ key: Key) throws(Refusal) {
+        guard state.keys[key.id] == nil else {
+            throw Refusal(.conflict, "There is a key \(key.id) already; choose another ID.")
+        }
+        record(.keyCreated(key))
+    }
+
+    fileprivate mutating func revokeKey(_ id: String) throws(Refusal) {
+        guard let key = state.keys[id] else {
+            throw Refusal(.notFound, "There is no key \(id); list them with ledger keys list.")
+        }
+        if key.revokedAt == nil { record(.keyRevoked(id: id)) }
+    }
+}

@@ -1,0 +1,154 @@
+import JSON
+
+extension LedgerEvent {
+    /// The event's `data`, as it is first recorded and kept for ever.
+    package var data: [UInt8] {
+        var writer = JSONWriter()
+        writer.beginObject()
+        switch self {
+        case .groupCreated(_, let group):
+            writer.key("resourceVersion")
+            writer.integer(1)
+            writer.key("metadata")
+            writer.beginObject()
+            writer.key("id")
+            writer.string(group.id.text)
+            writer.optional("name", group.name)
+            writer.optional("description", group.description)
+            writer.key("status")
+            writer.string(group.status.rawValue)
+            writer.endObject()
+        case .groupUpdated(let kind, let id, let version, let changes):
+            writer.key(kind == .lab ? "lab" : "subjectType")
+            writer.string(id.text)
+            writer.key("resourceVersion")
+            writer.integer(version)
+            writer.changes(changes)
+        case .experiment(let id, let version, let change):
+            writer.key("experiment")
+            writer.string(id.text)
+            writer.key("resourceVersion")
+            writer.integer(version)
+            writer.members(of: change)
+        case .assignmentMade(let made): writer.members(of: made)
+        case .keyCreated(let key):
+            writer.key("key")
+            writer.string(key.id)
+            writer.key("role")
+            writer.string(key.role.rawValue)
+            writer.optional("name", key.name)
+            writer.key("salt")
+            writer.string(key.salt)
+            writer.key("hash")
+            writer.string(key.hash)
+        case .keyRevoked(let id):
+            writer.key("key")
+            writer.string(id)
+        }
+        writer.endObject()
+        return writer.bytes
+    }
+}
+
+extension JSONWriter {
+    /// A member whose value is a text, left out where there is none.
+    mutating func optional(_ name: StaticString, _ value: String?) {
+        guard let value else { return }
+        key(name)
+        string(value)
+    }
+
+    fileprivate mutating func members(of made: AssignmentMade) {
+        key("experiment")
+        string(made.experiment.text)
+        key("subject")
+        string(made.subject)
+        key("subjectType")
+        string(made.subjectType.text)
+        key("variant")
+        string(made.variant.text)
+        key("cohort")
+        integer(made.cohort)
+        key("u")
+        number(made.u)
+    }
+
+    fileprivate mutating func members(of change: ExperimentChange) {
+        switch change {
+        case .created(let experiment): created(experiment)
+        case .updated(let fields): changes(fields)
+        case .variantAdded(let variant), .variantRemoved(let variant):
+            key("variant")
+            self.variant(variant)
+        case .variantUpdated(let before, let after):
+            key("before")
+            variant(before)
+            key("after")
+            variant(after)
+        case .cohortAdded(let cohort):
+            key("cohort")
+            self.cohort(cohort)
+        case .activated(let from), .archived(let from): self.from(from)
+        case .winnerDeclared(let variant, let previous, let from):
+            key("variant")
+            string(variant.text)
+            optional("previous", previous?.text)
+            self.from(from)
+        case .ended(let reason, let from):
+            key("reason")
+            string(reason.rawValue)
+            self.from(from)
+        case .reopened(let to, let reason, let from):
+            key("to")
+            string(to.rawValue)
+            key("reason")
+            string(reason)
+            self.from(from)
+        }
+    }
+
+    private mutating func from(_ status: ExperimentStatus) {
+        key("from")
+        string(status.rawValue)
+    }
+
+    private mutating func created(_ experiment: Experiment) {
+        key("metadata")
+        beginObject()
+        key("id")
+        string(experiment.id.text)
+        optional("name", experiment.name)
+        optional("description", experiment.description)
+        key("parentKind")
+        string(ResourceKind.lab.rawValue)
+        key("parentId")
+        string(experiment.lab.text)
+        endObject()
+        key("spec")
+        beginObject()
+        key("subjectType")
+        string(experiment.subjectType.text)
+        optional("hypothesis", experiment.hypothesis)
+        if !experiment.links.isEmpty {
+            key("links")
+            value(experiment.linksJSON)
+        }
+        endObject()
+    }
+
+    fileprivate mutating func changes(_ changes: [FieldChange]) {
+        key("changes")
+        beginArray()
+        for change in changes {
+            beginObject()
+            key("field")
+            string(change.field.rawValue)
+            key("before")
+            value(change.before)
+            key("after")
+            value(change.after)
+            endObject()
+        }
+        endArray()
+    }
+}

@@ -1,0 +1,101 @@
+import JSON
+
+/// Something that happened. The log holds nothing else, and all state is a fold over these.
+package enum LedgerEvent: Sendable, Equatable {
+    /// A lab or subject type came to be.
+    case groupCreated(ResourceKind, Group)
+    case groupUpdated(ResourceKind, ResourceID, resourceVersion: Int64, [FieldChange])
+    case experiment(ResourceID, resourceVersion: Int64, ExperimentChange)
+    case assignmentMade(AssignmentMade)
+    case keyCreated(Key)
+    case keyRevoked(id: String)
+}
+
+/// What can happen to an experiment.
+package enum ExperimentChange: Sendable, Equatable {
+    /// Only metadata and the plain fields of the spec count; variants and cohorts follow.
+    case created(Experiment)
+    case updated([FieldChange])
+    case variantAdded(Variant)
+    case variantUpdated(before: Variant, after: Variant)
+    case variantRemoved(Variant)
+    case cohortAdded(Cohort)
+    case activated(from: ExperimentStatus)
+    case winnerDeclared(ResourceID, previous: ResourceID?, from: ExperimentStatus)
+    case ended(EndedReason, from: ExperimentStatus)
+    case archived(from: ExperimentStatus)
+    case reopened(to: ExperimentStatus, reason: String, from: ExperimentStatus)
+}
+
+/// A subject got its variant, for as long as the experiment is active.
+package struct AssignmentMade: Sendable, Equatable {
+    package var experiment: ResourceID
+    package var subject: String
+    package var subjectType: ResourceID
+    package var variant: ResourceID
+    package var cohort: Int
+    package var u: Double
+}
+
+/// A field of a resource with its value before and after.
+package struct FieldChange: Sendable, Equatable {
+    package var field: Field
+    package var before: JSONValue
+    package var after: JSONValue
+
+    /// The fields that an update can change, by their JSON pointers in the document.
+    package enum Field: String, Sendable, CaseIterable {
+        case name = "/metadata/name"
+        case description = "/metadata/description"
+        case status = "/metadata/status"
+        case lab = "/metadata/parentId"
+        case subjectType = "/spec/subjectType"
+        case hypothesis = "/spec/hypothesis"
+        case links = "/spec/links"
+        case endedReason = "/spec/endedReason"
+    }
+}
+
+extension LedgerEvent {
+    /// The event's type as the log names it.
+    package var type: String {
+        switch self {
+        case .groupCreated(let kind, _): kind == .lab ? "LabCreated" : "SubjectTypeCreated"
+        case .groupUpdated(let kind, _, _, _): kind == .lab ? "LabUpdated" : "SubjectTypeUpdated"
+        case .experiment(_, _, let change): change.type
+        case .assignmentMade: "AssignmentMade"
+        case .keyCreated: "KeyCreated"
+        case .keyRevoked: "KeyRevoked"
+        }
+    }
+
+    /// The stream the event belongs to.
+    package var stream: String {
+        switch self {
+        case .groupCreated(let kind, let group): kind.stream(group.id)
+        case .groupUpdated(let kind, let id, _, _): kind.stream(id)
+        case .experiment(let id, _, _): StreamName.experiment(id)
+        case .assignmentMade(let made): StreamName.assignment(made.experiment, made.subject)
+        case .keyCreated(let key): StreamName.key(key.id)
+        case .keyRevoked(let id): StreamName.key(id)
+        }
+    }
+}
+
+extension ExperimentChange {
+    var type: String {
+        switch self {
+        case .created: "ExperimentCreated"
+        case .updated: "ExperimentUpdated"
+        case .variantAdded: "VariantAdded"
+        case .variantUpdated: "VariantUpdated"
+        case .variantRemoved: "VariantRemoved"
+        case .cohortAdded: "CohortAdded"
+        case .activated: "ExperimentActivated"
+        case .winnerDeclared: "WinnerDeclared"
+        case .ended: "ExperimentEnded"
+        case .archived: "ExperimentArchived"
+        case .reopened: "ExperimentReopened"
+        }
+    }
+}

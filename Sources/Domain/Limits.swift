@@ -1,0 +1,47 @@
+/// Every bound of the ledger in one place.
+package enum Limits {
+    // MARK: Names and texts
+
+    /// Lab, subject type, experiment and variant IDs.
+    package static let resourceIDBytesMax = 128
+    /// Subject IDs.
+    package static let subjectBytesMax = 512
+    package static let nameBytesMax = 256
+    /// Descriptions, hypotheses and reasons.
+    package static let textBytesMax = 16_384
+    package static let linksMax = 100
+    package static let linkBytesMax = 2_048
+
+    // MARK: Experiments
+
+    package static let variantsMax = 256
+    package static let cohortsMax = 10_000
+
+    // MARK: Requests
+
+    /// Subjects, experiments or events in one request.
+    package static let batchLengthMax = 10_000
+    package static let requestBodyBytesMax = 16 << 20
+    package static let requestHeaderBytesMax = 16 << 10
+    /// Seconds a client may take to send a request, head and body together.
+    package static let requestReceiveSecondsMax = 30
+    /// Seconds a connection may stay idle between requests.
+    package static let connectionIdleSecondsMax = 75
+    package static let connectionsMax = 4_096
+    package static let idempotencyKeyBytesMax = 256
+    package static let correlationBytesMax = 256
+    /// Entries of one page of any list.
+    package static let pageLengthMax = 10_000
+    package static let pageLengthDefault = 100
+
+    // MARK: Sequencer
+
+    /// Submissions waiting for the sequencer; beyond it the answer is 503.
+    package static let queueSubmissionsMax = 8_192
+    /// Events one commit holds at most, unless a single request brings more.
+    package static let batchEventsMax = 10_000
+    /// Assignments remembered for repeat requests, in two generations of half as many each.
+    package static let assignmentCacheEntriesMax = 524_288
+    /// Days an idempotency record is kept.
+    package static let idempotencyDays = 8
+}

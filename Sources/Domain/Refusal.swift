@@ -1,0 +1,55 @@
+/// One thing wrong in a request, and where.
+package struct Problem: Sendable, Equatable {
+    /// An RFC 6901 JSON pointer into the request.
+    package let pointer: String
+    package let detail: String
+
+    package init(_ pointer: String, _ detail: String) {
+        self.pointer = pointer
+        self.detail = detail
+    }
+}
+
+/// A command the domain's rules do not allow: nothing was recorded.
+package struct Refusal: Error, Sendable, Equatable {
+    /// What kind of refusal it is; each has one HTTP status and one stable problem type.
+    package enum Kind: String, Sendable, CaseIterable {
+        /// The request breaks a rule of the domain (422).
+        case invalid = "invalid-request"
+        /// What the request names does not exist (404).
+        case notFound = "not-found"
+        /// The request contradicts the current state (409).
+        case conflict
+        /// The stream is at another version than the request expected (409).
+        case versionMismatch = "version-mismatch"
+        /// `If-Match` names another resource version (412).
+        case preconditionFailed = "precondition-failed"
+        /// An idempotency key came again with another body (422).
+        case keyReused = "idempotency-key-reused"
+    }
+
+    package let kind: Kind
+    package let detail: String
+    package var problems: [Problem]
+    /// The stream's version where ``kind`` is `versionMismatch`.
+    package var actualVersion: Int64?
+
+    package init(_ kind: Kind, _ detail: String, _ problems: [Problem] = []) {
+        self.kind = kind
+        self.detail = detail
+        self.problems = problems
+    }
+
+    package static func invalid(_ problems: [Problem]) -> Refusal {
+        let detail =
+            problems.count == 1
+            ? problems[0].detail
+            : "\(problems.count) things are wrong; each is listed under errors."
+        return Refusal(.invalid, detail, problems)
+    }
+
+    package static func unknownExperiment(_ id: String) -> Refusal {
+        Refusal(
+            .notFound, "There is no experiment \(id). Apply a document of kind experiment first.")
+    }
+}

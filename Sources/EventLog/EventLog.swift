@@ -1,0 +1,134 @@
+import Domain
+import Logging
+import Postgres
+import Telemetry
+
+/// Another process writes to this database.
+package struct AlreadyLedError: Error, Sendable, CustomStringConvertible {
+    package var description: String {
+        "Another ledger leads this database (it holds the leader's lock). Stop it, or send requests "
+            + "to it with --url."
+    }
+}
+
+/// The log of one database: append through it, read from it, follow it.
+package final class EventLog: Sendable {
+    package let view: LedgerView
+    package let sequencer: Sequencer
+    package let reader: EventReader
+
+    private init(view: LedgerView, sequencer: Sequencer, reader: EventReader) {
+        self.view = view
+        self.sequencer = sequencer
+        self.reader = reader
+    }
+
+    /// Brings the schema up to date, becomes the leader, folds the state, and starts the sequencer.
+    ///
+    /// Waits up to `patience` for the session of a leader that has just died to end.
+    package static func lead(
+        conninfo: String, readers: Int = 2, metrics: LedgerMetrics, logger: Logger,
+        patience: Duration = .seconds(10)
+    ) throws -> EventLog {
+        let connection = try Leadership.connect(conninfo)
+        defer { connection.close() }
+        try Migrations.apply(connection)
+        let deadline = ContinuousClock.now + patience
+        let pause = Signal()
+        while try !Leadership.tryLead(connection) {
+            guard ContinuousClock.now < deadline else { throw AlreadyLedError() }
+            _ = pause.wait(timeout: .milliseconds(50))
+        }
+        let head = try Head.beginEpoch(connection)
+        let state = try EventReader.state(through: head.position, connection)
+        let view = LedgerView()
+        view.publish(state, head)
+        metrics.headPosition.set(Double(head.position))
+        metrics.epoch.set(Double(head.epoch))
+        let sequencer = Sequencer(view: view, metrics: metrics, logger: logger)
+        // Dropping this session's lock is safe: the epoch fences whoever takes it in between.
+        connection.close()
+        sequencer.start(
+            SequencerThread(
+                sequencer: sequencer, conninfo: conninfo,
+                core: SequencerCore(head: head, state: state)))
+        let pool = ConnectionPool(conninfo: conninfo, size: readers, name: "ledger reader")
+        return EventLog(view: view, sequencer: sequencer, reader: EventReader(pool: pool))
+    }
+
+    // MARK: Assignments
+
+    /// Get-or-create, or read only; the fast way where nothing has to be decided.
+    package func assign(
+        _ experiment: ResourceID, _ subjects: [String], context: RequestContext
+    ) async throws(SequencerError) -> Receipt {
+        if context.idempotency == nil, let settled = view.settled(experiment, subjects) {
+            sequencer.metrics.cacheHits.increment(by: subjects.count)
+            var receipt = Receipt()
+            receipt.assignments = settled
+            receipt.position = view.position
+            return receipt
+        }
+        return try await sequencer.submit(.assign(experiment, subjects: subjects), context)
+    }
+
+    /// The variants that subjects have, without giving any a new one.
+    package func assignments(
+        _ keys: [AssignmentKey]
+    ) async throws -> [AssignmentAnswer] {
+        let (state, position) = view.snapshot
+        var (found, missing) = view.cached(
+            keys.filter { state.experiments[$0.experiment]?.status == .active })
+        if !missing.isEmpty {
+            let looked = try await reader.assignments(missing)
+            view.remember(looked)
+            found.merge(looked) { cached, _ in cached }
+        }
+        return keys.map { state.answer(to: $0, existing: found[$0], position: position) }
+    }
+
+    /// The variants that subjects had at a position.
+    package func assignments(
+        _ keys: [AssignmentKey], asOf position: Int64
+    ) async throws -> [AssignmentAnswer] {
+        let state = try await reader.state(at: position)
+        let found = try await reader.assignments(keys, through: position)
+        return keys.map { state.answer(to: $0, existing: found[$0], position: position) }
+    }
+
+    // MARK: Upkeep
+
+    /// Forgets the answers to requests that are older than their keys are kept.
+    package func forgetOldAnswers() async throws {
+        let oldest = Timestamp.now.microseconds - Int64(Limits.idempotencyDays) * 86_400_000_000
+        try await reader.pool.run { connection in
+            _ = try connection.query(
+                "DELETE FROM ledger.idempotency WHERE key LIKE 'key/%' AND recorded_at < $1",
+                [.timestamp(microseconds: oldest)])
+        }
+    }
+
+    /// Answers what was accepted, then lets go of the database.
+    package func stop() {
+        sequencer.stop()
+        view.wakeWaiters()
+        reader.pool.shutdown()
+    }
+}
+
+extension State {
+    /// The answer to reading one assignment.
+    fileprivate func answer(
+        to key: AssignmentKey, existing: Assignment?, position: Int64
+    ) -> AssignmentAnswer {
+        guard let experiment = experiments[key.experiment] else {
+            return AssignmentAnswer(
+                experiment: key.experiment, subject: key.subject, reason: .notFound,
+                position: position)
+        }
+        return experiment.answer(to: key.subject, existing: existing)
+            ?? AssignmentAnswer(
+                experiment: key.experiment, subject: key.subject, reason: .notAssigned,
+                position: position)
+    }
+}

@@ -1,0 +1,176 @@
+import Domain
+import Postgres
+
+/// Which events to read; all conditions hold together.
+package struct EventFilter: Sendable, Equatable {
+    package var stream: String?
+    package var types: [String] = []
+    /// The experiment's own events and its assignments.
+    package var experiment: ResourceID?
+
+    package init() {}
+
+    var isEmpty: Bool { self == EventFilter() }
+}
+
+/// A stretch of the log, and how far it was read.
+package struct EventPage: Sendable {
+    package var events: [StoredEvent]
+    /// The position from which to read on.
+    package var readThrough: Int64
+}
+
+/// Reads the log, over a few connections of its own.
+package struct EventReader: Sendable {
+    package let pool: ConnectionPool
+
+    /// Positions looked at in one query where a filter may skip most of them.
+    private static let window: Int64 = 50_000
+
+    package init(pool: ConnectionPool) { self.pool = pool }
+
+    private static let columns =
+        "position, id, stream, version, type, recorded_at, actor, data, correlation"
+
+    /// The events after a position, in order, at most `limit`, looking no further than `through`.
+    package func events(
+        after: Int64, through: Int64, limit: Int, matching filter: EventFilter = EventFilter()
+    ) async throws -> EventPage {
+        if let stream = filter.stream {
+            return try await streamEvents(stream, after, through, limit, filter)
+        }
+        let end = filter.isEmpty ? through : min(through, after + Self.window)
+        var sql = """
+            SELECT \(Self.columns) FROM ledger.events
+             WHERE position > $1 AND position <= $2
+            """
+        var parameters: [Parameter] = [.int64(after), .int64(end)]
+        append(filter, to: &sql, &parameters)
+        sql += " ORDER BY position LIMIT \(limit)"
+        let events = try await read(sql, parameters)
+        let last = events.count == limit ? events.last?.position : nil
+        return EventPage(events: events, readThrough: last ?? end)
+    }
+
+    private func streamEvents(
+        _ stream: String, _ after: Int64, _ through: Int64, _ limit: Int, _ filter: EventFilter
+    ) async throws -> EventPage {
+        var sql = """
+            SELECT \(Self.columns) FROM ledger.events
+             WHERE stream = $3 AND position > $1 AND position <= $2
+            """
+        var parameters: [Parameter] = [.int64(after), .int64(through), .text(stream)]
+        append(filter, to: &sql, &parameters)
+        sql += " ORDER BY version LIMIT \(limit)"
+        let events = try await read(sql, parameters)
+        let last = events.count == limit ? events.last?.position : nil
+        return EventPage(events: events, readThrough: last ?? through)
+    }
+
+    private func append(
+        _ filter: EventFilter, to sql: inout String, _ parameters: inout [Parameter]
+    ) {
+        if !filter.types.isEmpty {
+            var types = BinaryArray(.text)
+            for type in filter.types { types.append(text: type) }
+            parameters.append(.array(types))
+            sql += " AND type = ANY($\(parameters.count)::text[])"
+        }
+        if let experiment = filter.experiment {
+            parameters.append(.text(StreamName.experiment(experiment)))
+            sql += " AND (stream = $\(parameters.count)"
+            let prefix = StreamName.assignments(of: experiment)
+            parameters.append(.text(prefix))
+            sql += " OR starts_with(stream, $\(parameters.count)))"
+        }
+    }
+
+    private func read(_ sql: String, _ parameters: [Parameter]) async throws -> [StoredEvent] {
+        try await pool.run { connection in
+            try Self.events(connection.query(sql, parameters))
+        }
+    }
+
+    static func events(_ rows: Rows) throws -> [StoredEvent] {
+        try (0..<rows.count).map { row in
+            guard let id = EventID(bytes: rows.uuid(row, 1)) else {
+                throw CorruptLogError(description: "an event's id is malformed")
+            }
+            return StoredEvent(
+                position: rows.int64(row, 0), id: id, stream: rows.text(row, 2),
+                version: rows.int64(row, 3), type: rows.text(row, 4),
+                recordedAt: Timestamp(microseconds: rows.timestamp(row, 5)),
+                actor: rows.text(row, 6), data: rows.bytes(row, 7),
+                correlation: rows.isNull(row, 8) ? nil : rows.text(row, 8))
+        }
+    }
+
+    // MARK: Time
+
+    /// The last position recorded at or before a moment.
+    package func position(at time: Timestamp) async throws -> Int64 {
+        try await pool.run { connection in
+            try connection.query(
+                "SELECT ledger.position_at($1)", [.timestamp(microseconds: time.microseconds)]
+            ).int64(0, 0)
+        }
+    }
+
+    /// The state as it was at a position, folded anew from the log.
+    package func state(at position: Int64) async throws -> State {
+        try await pool.run { try Self.state(through: position, $0) }
+    }
+
+    /// Folds the streams that make up the state, which are few among all events.
+    static func state(through position: Int64, _ connection: Connection) throws -> State {
+        var events: [StoredEvent] = []
+        for prefix in StreamName.statePrefixes {
+            let end = String(prefix.dropLast()) + "0"  // '0' follows '/'
+            events += try self.events(
+                connection.query(
+                    """
+                    SELECT \(columns) FROM ledger.events
+                     WHERE stream >= $1 AND stream < $2 AND position <= $3
+                    """, [.text(prefix), .text(end), .int64(position)]))
+        }
+        events.sort { $0.position < $1.position }
+        var state = State()
+        for event in events { state.evolve(try event.decoded(), at: event.context) }
+        return state
+    }
+
+    // MARK: Assignments
+
+    /// First assignments of these subjects, as far as they existed at a position.
+    package func assignments(
+        _ keys: [AssignmentKey], through position: Int64 = .max
+    ) async throws -> [AssignmentKey: Assignment] {
+        let statement = LookUp.assignments(keys)
+        let found = try await pool.run { connection in
+            try LookUp.assignments(
+                connection.query(statement.sql, statement.parameters), of: keys)
+        }
+        return found.filter { $0.value.position <= position }
+    }
+
+    /// Assignments of an experiment in the order of their streams, after a stream.
+    package func assignmentEvents(
+        of experiment: ResourceID, after stream: String?, through position: Int64, limit: Int
+    ) async throws -> [StoredEvent] {
+        let prefix = StreamName.assignments(of: experiment)
+        return try await read(
+            """
+            SELECT \(Self.columns) FROM ledger.events
+             WHERE stream > $1 AND stream < $2 AND version = 1 AND position <= $3
+             ORDER BY stream LIMIT \(limit)
+            """,
+            [
+                .text(stream ?? prefix), .text(String(prefix.dropLast()) + "0"), .int64(position),
+            ])
+    }
+
+    /// Whether the database answers.
+    package func ping() async throws {
+        try await pool.run { connection in _ = try connection.query("SELECT 1") }
+    }
+}

@@ -1,0 +1,122 @@
+import Domain
+import Synchronization
+
+/// What is committed, for everyone to read: the state, the head, and the assignments cached.
+///
+/// The sequencer writes it after each commit and before it answers, so whoever got an answer reads
+/// what it says.
+package final class LedgerView: Sendable {
+    private struct Contents {
+        var state = State()
+        var position: Int64 = 0
+        var recordedAt = Timestamp(microseconds: 0)
+        var cache = AssignmentCache()
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let contents = Mutex(Contents())
+
+    package init() {}
+
+    /// The state, with the position up to which it is folded.
+    package var snapshot: (state: State, position: Int64) {
+        contents.withLock { ($0.state, $0.position) }
+    }
+
+    package var position: Int64 { contents.withLock { $0.position } }
+
+    /// The key with an ID, if there is one.
+    package func key(_ id: String) -> Key? { contents.withLock { $0.state.keys[id] } }
+
+    package var hasKeys: Bool { contents.withLock { !$0.state.keys.isEmpty } }
+
+    package var cacheCount: Int { contents.withLock { $0.cache.count } }
+
+    // MARK: Assignments
+
+    /// The answers for subjects that need no event and no look-up; nil if any needs one.
+    ///
+    /// - Returns: nil also for an unknown experiment, whose refusal is the decider's to give.
+    package func settled(
+        _ experiment: ResourceID, _ subjects: [String]
+    ) -> [AssignmentAnswer]? {
+        contents.withLock { contents in
+            guard let experiment = contents.state.experiments[experiment] else { return nil }
+            var answers: [AssignmentAnswer] = []
+            answers.reserveCapacity(subjects.count)
+            for subject in subjects {
+                let existing =
+                    experiment.status == .active
+                    ? contents.cache.find(
+                        AssignmentKey(experiment: experiment.id, subject: subject)) : nil
+                guard let answer = experiment.answer(to: subject, existing: existing) else {
+                    return nil
+                }
+                answers.append(answer)
+            }
+            return answers
+        }
+    }
+
+    /// The cached ones among the assignments, and the keys that are not cached.
+    func cached(
+        _ keys: [AssignmentKey]
+    ) -> (found: [AssignmentKey: Assignment], missing: [AssignmentKey]) {
+        contents.withLock { contents in
+            var found: [AssignmentKey: Assignment] = [:]
+            var missing: [AssignmentKey] = []
+            for key in keys {
+                if let assignment = contents.cache.find(key) {
+                    found[key] = assignment
+                } else {
+                    missing.append(key)
+                }
+            }
+            return (found, missing)
+        }
+    }
+
+    func remember(_ assignments: [AssignmentKey: Assignment]) {
+        contents.withLock { contents in
+            for (key, assignment) in assignments { contents.cache.insert(key, assignment) }
+        }
+    }
+
+    // MARK: Publishing
+
+    /// Makes a commit visible and wakes everyone who waits for one.
+    func publish(
+        _ state: State, _ head: Head, assigned: [(AssignmentKey, Assignment)] = []
+    ) {
+        let waiters = contents.withLock { contents in
+            contents.state = state
+            contents.position = head.position
+            contents.recordedAt = head.recordedAt
+            for (key, assignment) in assigned { contents.cache.insert(key, assignment) }
+            defer { contents.waiters = [] }
+            return contents.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Returns once the head is beyond a position, or at the next ``wakeWaiters()``.
+    package func waitForCommit(beyond position: Int64) async {
+        await withCheckedContinuation { continuation in
+            let ready = contents.withLock { contents in
+                if contents.position > position { return true }
+                contents.waiters.append(continuation)
+                return false
+            }
+            if ready { continuation.resume() }
+        }
+    }
+
+    /// Lets everyone look up from waiting, to send a sign of life or to stop.
+    package func wakeWaiters() {
+        let waiters = contents.withLock { contents in
+            defer { contents.waiters = [] }
+            return contents.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+}

@@ -1,0 +1,92 @@
+import Domain
+import Logging
+import Postgres
+import Synchronization
+import Telemetry
+
+/// The one writer: drains a queue of commands and commits their events, a batch at a time.
+///
+/// A thread of its own holds the one connection that writes. While a batch commits the next one
+/// fills, so the busier the ledger the more requests share a commit; nothing waits for a timer.
+///
+/// When the connection breaks the outcome of the commit in flight is unknown. The sequencer then
+/// connects again, takes the leader's lock, which PostgreSQL gives only once the broken session is
+/// over, and reads the head: at the batch's end it was committed, at its start it was not and is
+/// sent again, anywhere else another leader has written and this one stops for good.
+package final class Sequencer: Sendable {
+    /// What the sequencer is doing, for `/readyz` and the log.
+    package enum Status: Sendable, Equatable {
+        case leading
+        /// The database can't be reached; commands wait.
+        case reconnecting(String)
+        /// Another node leads, or the log was changed underneath: nothing more is written.
+        case fenced(String)
+        case stopped
+    }
+
+    private let queue = SubmissionQueue()
+    private let shared: Mutex<Status>
+    private let stopRequested = Atomic<Bool>(false)
+    private let wakeUp = Signal()
+    private let thread: Mutex<OSThread?> = Mutex(nil)
+    let view: LedgerView
+    let metrics: LedgerMetrics
+    let logger: Logger
+
+    init(view: LedgerView, metrics: LedgerMetrics, logger: Logger) {
+        self.view = view
+        self.metrics = metrics
+        self.logger = logger
+        shared = Mutex(.leading)
+    }
+
+    package var status: Status { shared.withLock { $0 } }
+
+    package var queueDepth: Int { queue.depth }
+
+    func setStatus(_ status: Status) {
+        let before = shared.withLock { current in
+            defer { current = status }
+            return current
+        }
+        guard before != status else { return }
+        logger.notice("sequencer", metadata: ["status": "\(status)"])
+    }
+
+    /// Starts the thread. It opens the connection it writes through.
+    func start(_ writer: SequencerThread) {
+        thread.withLock { $0 = OSThread.start(name: "sequencer") { writer.run() } }
+    }
+
+    /// Puts a command in the queue and waits for its commit.
+    package func submit(
+        _ command: Command, _ context: RequestContext
+    ) async throws(SequencerError) -> Receipt {
+        let result = await withCheckedContinuation { continuation in
+            let submission = Submission(command: command, context: context, reply: continuation)
+            switch queue.add(submission) {
+            case nil: return
+            case .full: continuation.resume(returning: .failure(.busy))
+            case .closed: continuation.resume(returning: .failure(.stopping))
+            }
+        }
+        return try result.get()
+    }
+
+    /// The next batch of submissions; nil once the sequencer is to stop and has answered all.
+    func next() -> [Submission]? { queue.take() }
+
+    /// Whether waiting for the database has to end.
+    var isStopping: Bool { stopRequested.load(ordering: .acquiring) }
+
+    /// Waits before another attempt; shorter when the sequencer is to stop.
+    func pause(_ duration: Duration) { _ = wakeUp.wait(timeout: duration) }
+
+    /// Takes no more commands, commits and answers those that wait, and ends the thread.
+    package func stop() {
+        queue.close()
+        stopRequested.store(true, ordering: .releasing)
+        wakeUp.wake()
+        thread.withLock { $0 }?.join()
+    }
+}

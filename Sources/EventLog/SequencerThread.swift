@@ -1,0 +1,208 @@
+import Domain
+import Glibc
+import Logging
+import Postgres
+import Telemetry
+
+/// The sequencer's thread: moves bytes between the queue, ``SequencerCore`` and PostgreSQL.
+final class SequencerThread: @unchecked Sendable {
+    // Everything mutable here is touched by the one thread that runs `run()`, after `init`.
+    private let sequencer: Sequencer
+    private let conninfo: String
+    private var connection: Connection?
+    private var core: SequencerCore
+
+    /// How long PostgreSQL may take to come back before a stop gives up on it.
+    private static let stopPatience = Duration.seconds(20)
+
+    init(sequencer: Sequencer, conninfo: String, core: SequencerCore) {
+        self.sequencer = sequencer
+        self.conninfo = conninfo
+        self.core = core
+    }
+
+    /// A fenced sequencer, or one that gave up while stopping.
+    private enum Halt: Error {
+        case fenced(String)
+        case outOfTime
+    }
+
+    func run() {
+        while let submissions = sequencer.next() {
+            if case .fenced = sequencer.status {
+                fail(submissions, .notLeading)
+                continue
+            }
+            process(submissions)
+            sequencer.metrics.queueDepth.set(sequencer.queueDepth)
+        }
+        connection?.close()
+        sequencer.setStatus(.stopped)
+    }
+
+    private func fail(_ submissions: [Submission], _ error: SequencerError) {
+        for submission in submissions { submission.reply.resume(returning: .failure(error)) }
+    }
+
+    private func process(_ submissions: [Submission]) {
+        do {
+            let (assignments, kept) = try reconnecting { try self.lookUp(submissions, $0) }
+            var batch = core.prepare(
+                submissions, assignments: assignments, kept: kept, clock: .now)
+            if batch.eventCount > 0 || batch.idempotencyRows.count > 0 { try commit(&batch) }
+            core.commit(batch)
+            sequencer.view.publish(core.state, core.head, assigned: batch.assigned)
+            observe(batch)
+            for (submission, result) in batch.settledAnswers {
+                submission.reply.resume(returning: result)
+            }
+        } catch let halt as Halt {
+            switch halt {
+            case .fenced(let reason):
+                sequencer.logger.error("fenced", metadata: ["reason": "\(reason)"])
+                sequencer.setStatus(.fenced(reason))
+                fail(submissions, .notLeading)
+            case .outOfTime: fail(submissions, .outcomeUnknown)
+            }
+        } catch {
+            sequencer.metrics.commitsFailed.increment()
+            sequencer.logger.error("commit failed", metadata: ["error": "\(error)"])
+            fail(submissions, .failed("\(error)"))
+        }
+    }
+
+    private func observe(_ batch: Batch) {
+        let metrics = sequencer.metrics
+        metrics.batchCommands.observe(batch.answers.count)
+        metrics.batchEvents.observe(batch.eventCount)
+        metrics.headPosition.set(Double(core.head.position))
+        metrics.epoch.set(Double(core.head.epoch))
+        metrics.cacheEntries.set(sequencer.view.cacheCount)
+    }
+
+    // MARK: Looking up
+
+    private func lookUp(
+        _ submissions: [Submission], _ connection: Connection
+    ) throws -> ([AssignmentKey: Assignment], [String: KeptAnswer]) {
+        var (assignments, missing) = sequencer.view.cached(core.assignmentKeys(of: submissions))
+        sequencer.metrics.cacheHits.increment(by: assignments.count)
+        sequencer.metrics.cacheMisses.increment(by: missing.count)
+        let keys = submissions.flatMap(\.idempotencyKeys)
+        var kept: [String: KeptAnswer] = [:]
+        if !missing.isEmpty {
+            let rows = try connection.pipeline([LookUp.assignments(missing)])
+            assignments.merge(try LookUp.assignments(rows[0], of: missing)) { cached, _ in cached }
+        }
+        if !keys.isEmpty {
+            let rows = try connection.pipeline([LookUp.keptAnswers(keys)])
+            kept = try LookUp.keptAnswers(rows[0])
+        }
+        return (assignments, kept)
+    }
+
+    // MARK: Committing
+
+    /// Commits the batch; returns only once it is known to be in the log.
+    private func commit(_ batch: inout Batch) throws {
+        let started = ContinuousClock.now
+        let statements = batch.statements
+        while true {
+            let connection = try reconnecting { $0 }
+            do throws(PostgresError) {
+                _ = try connection.pipeline(statements)
+                break
+            } catch {
+                if connection.isBroken {
+                    sequencer.metrics.commitsUnknown.increment()
+                    sequencer.logger.warning(
+                        "connection lost during a commit", metadata: ["error": "\(error)"])
+                    drop()
+                    if try wasCommitted(batch) { break }
+                    continue
+                }
+                try? connection.execute("ROLLBACK")
+                if error.sqlState == "LE001" { throw Halt.fenced(error.message) }
+                throw error
+            }
+        }
+        sequencer.metrics.commitSeconds.observe(ContinuousClock.now - started)
+    }
+
+    /// Finds out what became of a commit whose answer was lost.
+    private func wasCommitted(_ batch: Batch) throws -> Bool {
+        let head = try reconnecting { try Head.read($0) }
+        switch (head.epoch, head.position) {
+        case (batch.start.epoch, batch.head.position) where head.frontier == batch.head.frontier:
+            return true
+        case (batch.start.epoch, batch.start.position) where head.frontier == batch.start.frontier:
+            return false
+        default:
+            throw Halt.fenced(
+                "the head is at position \(head.position) of epoch \(head.epoch), where this node "
+                    + "left it at \(batch.start.position) of epoch \(batch.start.epoch)")
+        }
+    }
+
+    // MARK: The connection
+
+    private func drop() {
+        connection?.close()
+        connection = nil
+    }
+
+    /// Runs something that can be run again, on a connection that holds the leader's lock.
+    private func reconnecting<T>(_ body: (Connection) throws -> T) throws -> T {
+        let deadline = ContinuousClock.now + Self.stopPatience
+        var delay = Duration.milliseconds(20)
+        while true {
+            do {
+                let connection = try leadingConnection()
+                let result = try body(connection)
+                sequencer.setStatus(.leading)
+                return result
+            } catch let error as PostgresError where error.isTransient(connection) {
+                drop()
+                sequencer.setStatus(.reconnecting(error.message))
+                if sequencer.isStopping && ContinuousClock.now > deadline { throw Halt.outOfTime }
+                sequencer.pause(delay)
+                delay = min(delay * 2, .seconds(1))
+            }
+        }
+    }
+
+    /// The connection, opened anew if need be, after checking that no one else has led meanwhile.
+    private func leadingConnection() throws -> Connection {
+        if let connection, !connection.isBroken { return connection }
+        let connection = try Leadership.connect(conninfo)
+        guard try Leadership.tryLead(connection) else {
+            connection.close()
+            throw PostgresError(.connection, "the leader's lock is held by another session")
+        }
+        let head = try Head.read(connection)
+        guard head.epoch == core.head.epoch else {
+            throw Halt.fenced("another node leads under epoch \(head.epoch)")
+        }
+        self.connection = connection
+        return connection
+    }
+}
+
+extension PostgresError {
+    /// Whether trying again on a new connection may help.
+    fileprivate func isTransient(_ connection: Connection?) -> Bool {
+        // Class 57: shutting down, starting up, crashed; 53300: too many connections.
+        kind == .connection || connection?.isBroken == true
+            || sqlState?.hasPrefix("57P") == true || sqlState == "53300"
+    }
+}
+
+extension Timestamp {
+    /// The system clock's time.
+    package static var now: Timestamp {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return Timestamp(
+            microseconds: Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000)
+    }
+}

@@ -1,0 +1,62 @@
+import Domain
+import Postgres
+import Synchronization
+
+/// Submissions on their way to the sequencer's thread: bounded, first come first served.
+final class SubmissionQueue: Sendable {
+    private struct Contents {
+        var submissions: [Submission] = []
+        var isClosed = false
+        /// Whether the sequencer sleeps and has to be woken.
+        var isWaiting = false
+    }
+
+    private let contents = Mutex(Contents())
+    private let signal = Signal()
+
+    /// Why a submission was not taken.
+    enum Rejection { case full, closed }
+
+    var depth: Int { contents.withLock { $0.submissions.count } }
+
+    func add(_ submission: Submission) -> Rejection? {
+        let (rejection, wake) = contents.withLock { contents -> (Rejection?, Bool) in
+            if contents.isClosed { return (.closed, false) }
+            if contents.submissions.count >= Limits.queueSubmissionsMax { return (.full, false) }
+            contents.submissions.append(submission)
+            defer { contents.isWaiting = false }
+            return (nil, contents.isWaiting)
+        }
+        if wake { signal.wake() }
+        return rejection
+    }
+
+    /// The next batch: everything that waits, up to the events one commit may hold.
+    ///
+    /// Blocks while there is nothing; nil once the queue is closed and empty.
+    func take() -> [Submission]? {
+        while true {
+            let (batch, isClosed) = contents.withLock { contents -> ([Submission], Bool) in
+                var weight = 0
+                let count =
+                    contents.submissions.firstIndex { submission in
+                        defer { weight += submission.weight }
+                        return weight > 0 && weight + submission.weight > Limits.batchEventsMax
+                    } ?? contents.submissions.count
+                let batch = Array(contents.submissions.prefix(count))
+                contents.submissions.removeFirst(count)
+                contents.isWaiting = batch.isEmpty
+                return (batch, contents.isClosed)
+            }
+            if !batch.isEmpty { return batch }
+            if isClosed { return nil }
+            _ = signal.wait(timeout: nil)
+        }
+    }
+
+    /// Takes no more; what waits is still handed out.
+    func close() {
+        contents.withLock { $0.isClosed = true }
+        signal.wake()
+    }
+}

@@ -1,0 +1,207 @@
+import CPostgres
+import Glibc
+
+/// One libpq connection: a blocking interface over a non-blocking socket and `poll`.
+///
+/// It is not `Sendable` and never leaves the thread that opened it. After an error of kind
+/// `.connection` it is broken for good: nobody knows what the server did with what was in flight,
+/// so the owner opens another and finds out.
+package final class Connection {
+    private var handle: OpaquePointer?
+    private var broken = false
+    var prepared = PreparedStatements()
+    var binder = ParameterBinder()
+    /// Reused by `pipeline`: what is in flight, in order.
+    var steps: [PipelineStep] = []
+
+    /// Connects, trying for at most `timeout`.
+    package init(
+        _ conninfo: String, applicationName: String, timeout: Duration = .seconds(10)
+    ) throws(PostgresError) {
+        let deadline = ContinuousClock.now + timeout
+        handle = try Self.start(conninfo, applicationName: applicationName)
+        do {
+            try finishConnecting(until: deadline)
+        } catch {
+            close()
+            throw error
+        }
+    }
+
+    deinit { close() }
+
+    package var backendPID: Int32 { handle.map { PQbackendPID($0) } ?? 0 }
+
+    /// Whether the link is gone, or was never told apart from gone.
+    package var isBroken: Bool {
+        guard let handle else { return true }
+        return broken || PQstatus(handle) == CONNECTION_BAD
+    }
+
+    /// Whether a transaction was begun and not ended.
+    package var isInTransaction: Bool {
+        guard let handle else { return false }
+        return PQtransactionStatus(handle) != PQTRANS_IDLE
+    }
+
+    package func close() {
+        if let handle { PQfinish(handle) }
+        handle = nil
+    }
+}
+
+// MARK: Connecting
+
+extension Connection {
+    /// What `conninfo` may override, and what it may not.
+    private static func start(
+        _ conninfo: String, applicationName: String
+    ) throws(PostgresError) -> OpaquePointer {
+        // A dead peer is noticed in half a minute instead of the kernel's quarter of an hour.
+        let settings = [
+            ("keepalives_idle", "10"), ("keepalives_interval", "5"), ("keepalives_count", "4"),
+            ("tcp_user_timeout", "30000"), ("dbname", conninfo),
+            ("application_name", applicationName), ("client_encoding", "UTF8"),
+        ]
+        let keywords = settings.map { strdup($0.0) }
+        let values = settings.map { strdup($0.1) }
+        defer { for text in keywords + values { free(text) } }
+        let handle = PQconnectStartParams(
+            keywords.map { UnsafePointer($0) } + [nil], values.map { UnsafePointer($0) } + [nil], 1)
+        guard let handle else { throw PostgresError(.connection, "out of memory") }
+        return handle
+    }
+
+    private func finishConnecting(until deadline: ContinuousClock.Instant) throws(PostgresError) {
+        let handle = try live()
+        var state = PGRES_POLLING_WRITING
+        while state != PGRES_POLLING_OK {
+            guard PQstatus(handle) != CONNECTION_BAD, state != PGRES_POLLING_FAILED else {
+                throw broke()
+            }
+            let events = state == PGRES_POLLING_READING ? POLLIN : POLLOUT
+            guard wait(for: Int16(events), until: deadline) else {
+                throw PostgresError(.connection, "PostgreSQL did not answer in time")
+            }
+            state = PQconnectPoll(handle)
+        }
+        guard PQsetnonblocking(handle, 1) == 0 else { throw broke() }
+        // libpq would print notices to the standard error stream.
+        PQsetNoticeReceiver(handle, { _, _ in }, nil)
+    }
+}
+
+// MARK: Waiting
+
+extension Connection {
+    /// The libpq connection, or an error if it was closed or broke before.
+    func live() throws(PostgresError) -> OpaquePointer {
+        guard let handle else { throw PostgresError(.connection, "the connection is closed") }
+        guard !broken else { throw PostgresError(.connection, "the connection is broken") }
+        return handle
+    }
+
+    /// Marks the connection as broken and says why, in libpq's words.
+    func broke() -> PostgresError {
+        broken = true
+        var words = handle.map { String(cString: PQerrorMessage($0)) } ?? ""
+        while words.last?.isNewline == true { words.removeLast() }
+        return PostgresError(.connection, words.isEmpty ? "the connection broke" : words)
+    }
+
+    /// Turns an error result into an error, and frees it.
+    func failure(_ result: OpaquePointer) -> PostgresError {
+        defer { PQclear(result) }
+        let error = PostgresError(result: result)
+        if error.kind == .connection { broken = true }
+        return error
+    }
+
+    /// Why libpq refused to send: the link broke, or the call came at the wrong moment.
+    func refusal() -> PostgresError {
+        guard let handle, PQstatus(handle) == CONNECTION_OK,
+            PQtransactionStatus(handle) == PQTRANS_ACTIVE
+        else { return broke() }
+        return PostgresError(.usage, "the connection is busy with another statement")
+    }
+
+    /// Waits for the socket, and optionally for a signal; false when the deadline passes first.
+    func wait(
+        for events: Int16, until deadline: ContinuousClock.Instant?, or signal: Signal? = nil
+    ) -> Bool {
+        guard let handle else { return true }
+        var descriptors = [
+            pollfd(fd: PQsocket(handle), events: events, revents: 0),
+            pollfd(fd: signal?.descriptor ?? -1, events: Int16(POLLIN), revents: 0),
+        ]
+        return Poll.wait(&descriptors, until: deadline)
+    }
+
+    /// The next result, or nil at the end of a statement's results.
+    ///
+    /// Reads while it writes: were either side to insist on writing first, both could stand with
+    /// full buffers for ever.
+    func nextResult(_ handle: OpaquePointer) throws(PostgresError) -> OpaquePointer? {
+        while true {
+            let flushed = PQflush(handle)
+            if PQisBusy(handle) == 0 { return PQgetResult(handle) }
+            // A failed write is no reason to stop: the server's last words are still to be read.
+            let events = flushed == 1 ? POLLIN | POLLOUT : POLLIN
+            _ = wait(for: Int16(events), until: nil)
+            // The words that came with the end are in the result that follows.
+            if PQconsumeInput(handle) == 0, PQisBusy(handle) != 0 { throw broke() }
+        }
+    }
+
+    /// Reads and drops results until the statement is over; the first error is returned.
+    func drain(_ handle: OpaquePointer) throws(PostgresError) -> PostgresError? {
+        var first: PostgresError?
+        while let result = try nextResult(handle) {
+            switch PQresultStatus(result) {
+            case PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE:
+                let error = failure(result)
+                if first == nil { first = error }
+            case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
+                // There is no way to get past a COPY without its data.
+                PQclear(result)
+                broken = true
+                throw PostgresError(.usage, "COPY goes through copyIn and copyOut")
+            default: PQclear(result)
+            }
+        }
+        if first == nil, isBroken { return broke() }
+        return first
+    }
+}
+
+// MARK: Plain statements and notifications
+
+extension Connection {
+    /// Runs one or more statements by the simple protocol and drops their rows.
+    package func execute(_ sql: String) throws(PostgresError) {
+        let handle = try live()
+        guard PQsendQuery(handle, sql) == 1 else { throw refusal() }
+        if let error = try drain(handle) { throw error }
+    }
+
+    /// Waits for a NOTIFY, up to `timeout` or until `signal` is woken, and returns the payloads.
+    ///
+    /// The signal stays raised: its owner drains it.
+    package func notifications(
+        waiting timeout: Duration, or signal: Signal? = nil
+    ) throws(PostgresError) -> [String] {
+        let handle = try live()
+        let deadline = ContinuousClock.now + timeout
+        var payloads: [String] = []
+        while true {
+            guard PQconsumeInput(handle) == 1 else { throw broke() }
+            while let notification = PQnotifies(handle) {
+                payloads.append(String(cString: notification.pointee.extra))
+                PQfreemem(notification)
+            }
+            if !payloads.isEmpty { return payloads }
+            guard wait(for: Int16(POLLIN), until: deadline, or: signal) else { return [] }
+            if let signal, signal.isRaised { return [] }
+        }
+    }
+}

@@ -1,0 +1,52 @@
+-- What analysts read. Views are made anew, inside the same transaction, whenever the projections
+-- under them are swapped, so grants on them stay.
+CREATE SCHEMA IF NOT EXISTS analytics;
+
+CREATE OR REPLACE VIEW analytics.labs AS
+SELECT id, name, description, status, resource_version, created_at, updated_at
+  FROM projection.groups WHERE kind = 'lab';
+
+CREATE OR REPLACE VIEW analytics.subject_types AS
+SELECT id, name, description, status, resource_version, created_at, updated_at
+  FROM projection.groups WHERE kind = 'subjecttype';
+
+CREATE OR REPLACE VIEW analytics.experiments AS
+SELECT id, name, description, status, lab_id, subject_type_id, hypothesis, links,
+       winning_variant, ended_reason, resource_version, created_at, updated_at
+  FROM projection.experiments;
+
+CREATE OR REPLACE VIEW analytics.variants AS
+SELECT experiment_id, id, name, description, is_control
+  FROM projection.variants;
+
+CREATE OR REPLACE VIEW analytics.assignments AS
+SELECT event_id AS id, subject_id, experiment_id, variant_id, cohort_index, created_at
+  FROM projection.assignments;
+
+-- Each cohort's planned shares beside what was assigned.
+CREATE OR REPLACE VIEW analytics.cohort_summary AS
+SELECT s.experiment_id, s.cohort_index, s.created_at, s.variant_id, s.split,
+       coalesce(sum(c.subjects), 0)::bigint AS assignments
+  FROM projection.cohort_splits s
+  LEFT JOIN projection.assignment_counts c USING (experiment_id, cohort_index, variant_id)
+ GROUP BY s.experiment_id, s.cohort_index, s.created_at, s.variant_id, s.split;
+
+-- Running totals, a row for each day on which a variant was assigned.
+CREATE OR REPLACE VIEW analytics.assignments_over_time AS
+SELECT experiment_id, variant_id, day, assignments,
+       sum(assignments) OVER (PARTITION BY experiment_id, variant_id ORDER BY day)::bigint
+           AS total_assignments
+  FROM (SELECT experiment_id, variant_id, day, sum(subjects)::bigint AS assignments
+          FROM projection.assignment_counts
+         GROUP BY experiment_id, variant_id, day) per_day;
+
+CREATE OR REPLACE VIEW analytics.assignments_per_day AS
+SELECT day, experiment_id, sum(subjects)::bigint AS assignments
+  FROM projection.assignment_counts
+ GROUP BY day, experiment_id;
+
+CREATE OR REPLACE VIEW analytics.assignments_per_experiment AS
+SELECT e.id AS experiment_id, coalesce(sum(c.subjects), 0)::bigint AS assignments
+  FROM projection.experiments e
+  LEFT JOIN projection.assignment_counts c ON c.experiment_id = e.id
+ GROUP BY e.id;
