@@ -19,6 +19,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let lifecycle = Target.Dependency.product(
+    name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 let arguments = Target.Dependency.product(
     name: "ArgumentParser", package: "swift-argument-parser")
@@ -32,6 +34,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         .systemLibrary(
@@ -49,12 +52,31 @@ let package = Package(
             swiftSettings: strict),
         module("Domain", ["JSON", crypto]),
         module("EventLog", ["Domain", "JSON", "Postgres", "Schema", "Telemetry", crypto, logging]),
-        module("Projections", ["EventLog", "Domain", "JSON", "Postgres", "Schema", "Telemetry"]),
+        module(
+            "Projections",
+            ["EventLog", "Domain", "JSON", "Postgres", "Schema", "Telemetry", crypto, logging]),
         module("Telemetry", [logging]),
-        module("HTTPAPI", ["EventLog", "Projections", "Domain", "JSON", "Telemetry", hummingbird, yams]),
+        module(
+            "HTTPAPI",
+            ["EventLog", "Domain", "JSON", "Postgres", "Telemetry", crypto, hummingbird, lifecycle, yams]),
         module(
             "CommandLine",
-            ["HTTPAPI", "Curl", "EventLog", "Projections", "Postgres", "Telemetry", arguments, logging]),
+            [
+                "HTTPAPI", "Curl", "EventLog", "Projections", "Postgres", "Telemetry", arguments,
+                hummingbird, lifecycle, logging,
+            ]),
         .executableTarget(name: "ledger", dependencies: ["CommandLine"], swiftSettings: strict),
+        .target(
+            name: "TestSupport",
+            dependencies: ["Domain", "EventLog", "JSON", "Postgres", "Telemetry", logging],
+            path: "Tests/Support", swiftSettings: strict),
+        tests("Postgres"),
+        tests("Curl"),
+        tests("JSON"),
+        tests("Domain", ["JSON", crypto]),
+        tests("Telemetry", [logging]),
+        tests("CommandLine", ["Curl", arguments]),
+        tests("EventLog", ["TestSupport"]),
+        tests("Projections", ["TestSupport"]),
     ]
 )

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Curl
-import Glibc
 
 /// How an answer is printed.
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
@@ -38,7 +37,7 @@ struct ClientOptions: ParsableArguments {
 
     /// The address with no slash at its end.
     var baseURL: String {
-        var url = url ?? Self.environment("LEDGER_URL") ?? Self.defaultURL
+        var url = url ?? Environment.value(.url) ?? Self.defaultURL
         while url.hasSuffix("/") {
             url.removeLast()
         }
@@ -59,13 +58,7 @@ struct ClientOptions: ParsableArguments {
     }
 
     func client() -> Client {
-        Client(baseURL: baseURL, key: key ?? Self.environment("LEDGER_KEY"))
-    }
-
-    private static func environment(_ name: String) -> String? {
-        guard let value = getenv(name) else { return nil }
-        let text = String(cString: value)
-        return text.isEmpty ? nil : text
+        Client(baseURL: baseURL, key: key ?? Environment.value(.key))
     }
 }
 

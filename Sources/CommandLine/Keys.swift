@@ -1,5 +1,10 @@
 import ArgumentParser
+import Domain
+import EventLog
 import FoundationEssentials
+import HTTPAPI
+import Logging
+import Telemetry
 
 /// `ledger keys`: the keys that clients ask with.
 struct Keys: ParsableCommand {
@@ -11,6 +16,7 @@ struct Keys: ParsableCommand {
 
             Examples:
               ledger keys create --role editor --id ci --name "the deploy job"
+              ledger keys create --role admin --data-dir .ledger
               ledger keys list
               ledger keys revoke ci
             """,
@@ -31,9 +37,13 @@ struct Keys: ParsableCommand {
         var secret: String?
     }
 
-    struct Create: ParsableCommand {
+    struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Create a key and show its secret, this once.")
+            abstract: "Create a key and show its secret, this once.",
+            discussion: """
+                With --database or --data-dir the key is made in that database directly, while no \
+                server runs on it: the way to the first key.
+                """)
 
         @Option(help: "What the key allows.")
         var role: Role
@@ -46,6 +56,8 @@ struct Keys: ParsableCommand {
 
         @OptionGroup var options: ClientOptions
 
+        @OptionGroup var databaseOptions: DatabaseOptions
+
         private struct Body: Encodable {
             let id: String?
             let role: String
@@ -54,18 +66,48 @@ struct Keys: ParsableCommand {
 
         func validate() throws {
             try options.refuseYAML()
+            if let id, !KeySecret.isKeyID(id) { throw ValidationError(KeySecret.idRule) }
         }
 
-        func run() throws {
+        func run() async throws {
+            if databaseOptions.database != nil || databaseOptions.dataDir != nil {
+                return try await createDirectly()
+            }
             let body = try JSONEncoder().encode(Body(id: id, role: role.rawValue, name: name))
             let response = try options.client().send(
                 "POST", ["v1", "keys"],
                 Client.Details(contentType: "application/json", body: Array(body)))
             guard options.format == .table else { return Terminal.print(body: response.body) }
             let key = try ServerJSON.decode(Key.self, from: response.body)
-            print("key/\(key.id) created, role \(key.role)")
-            print("secret: \(key.secret ?? "")")
+            show(key.id, key.secret ?? "")
+        }
+
+        private func show(_ id: String, _ secret: String) {
+            print("key/\(id) created, role \(role.rawValue)")
+            print("secret: \(secret)")
             Terminal.writeError("Keep the secret now: it is not stored and can't be shown again.\n")
+        }
+
+        /// Leads the database for as long as it takes to record one event.
+        private func createDirectly() async throws {
+            let id = id ?? KeySecret.randomHex(bytes: 4)
+            let role = Domain.Role(rawValue: role.rawValue) ?? .reader
+            let (secret, key) = KeySecret.make(id: id, role: role, name: name)
+            try await databaseOptions.withDatabase { conninfo in
+                do {
+                    let log = try EventLog.lead(
+                        conninfo: conninfo, readers: 1, metrics: LedgerMetrics(),
+                        logger: Logger(label: "ledger"), patience: .seconds(1))
+                    defer { log.stop() }
+                    _ = try await log.sequencer.submit(
+                        .createKey(key), CommandContext(actor: "local"))
+                } catch let SequencerError.refused(refusal) {
+                    throw CommandFailure(message: refusal.detail)
+                } catch {
+                    throw CommandFailure(message: "the key was not created: \(error)")
+                }
+            }
+            show(id, secret)
         }
     }
 

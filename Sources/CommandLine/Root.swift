@@ -17,6 +17,6 @@ struct Ledger: AsyncParsableCommand {
             """,
         version: "0.1.0",
         subcommands: [
-            Apply.self, Get.self, Assign.self, Events.self, History.self, Keys.self,
+            Serve.self, Apply.self, Get.self, Assign.self, Events.self, History.self, Keys.self,
         ])
 }

@@ -95,7 +95,14 @@ extension ExperimentChange {
                     .init("status", .string(ExperimentStatus.winnerDeclared.rawValue)),
                     .init("winningVariant", .string(variant.text)),
                 ]))
-        case .ended(let reason, let from): status("ended: \(reason.rawValue)", from, .ended)
+        case .ended(let reason, let from):
+            AuditedChange(
+                summary: "ended: \(reason.rawValue)",
+                before: .object([.init("status", .string(from.rawValue))]),
+                after: .object([
+                    .init("status", .string(ExperimentStatus.ended.rawValue)),
+                    .init("endedReason", .string(reason.rawValue)),
+                ]))
         case .archived(let from): status("archived", from, .archived)
         case .reopened(let to, let reason, let from): status("reopened: \(reason)", from, to)
         }

@@ -66,8 +66,10 @@ package struct ProposedEvent: Sendable, Equatable {
     }
 
     fileprivate var assignmentKey: AssignmentKey? {
-        guard type == "AssignmentMade", let subject = data["subject"]?.string,
-            let experiment = data["experiment"]?.string.flatMap({ ResourceID($0) })
+        // Read as the decision reads it, or it would not find the assignment that exists.
+        let reader = DocumentReader(data, "", Problems())
+        guard type == "AssignmentMade", let subject = reader.text("subject"),
+            let experiment = reader.id("experiment")
         else { return nil }
         return AssignmentKey(experiment: experiment, subject: subject)
     }
@@ -98,6 +100,12 @@ package struct AssignmentKey: Sendable, Hashable {
     package init(experiment: ResourceID, subject: String) {
         self.experiment = experiment
         self.subject = subject
+    }
+
+    /// Subjects are opaque bytes: composed and decomposed forms of a letter are two subjects,
+    /// though Swift calls such texts equal.
+    package static func == (left: Self, right: Self) -> Bool {
+        left.experiment == right.experiment && left.subject.utf8.elementsEqual(right.subject.utf8)
     }
 }
 

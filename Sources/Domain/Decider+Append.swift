@@ -6,11 +6,7 @@ extension Decider {
         for (index, proposal) in proposals.enumerated() {
             let prefix = proposals.count == 1 ? "" : "/\(index)"
             do throws(Refusal) { try append(proposal) } catch {
-                var refusal = error
-                refusal.problems = error.problems.map {
-                    Problem(prefix + $0.pointer, $0.detail)
-                }
-                throw refusal
+                throw error.pointing { prefix + $0 }
             }
         }
     }
@@ -34,15 +30,19 @@ extension Decider {
         } catch {
             throw .invalid([Problem("/data\(error.pointer)", "\(error.pointer): \(error.reason)")])
         }
+        let unknown = event.unknownFields(in: proposal.data)
+        guard unknown.isEmpty else { throw .invalid(unknown) }
         try check(proposal, stream: event.stream, version: state.versions[event.stream] ?? 0)
         let first = recorded
-        try perform(event)
+        do throws(Refusal) { try perform(event) } catch {
+            throw error.pointing { event.dataPointer($0) }
+        }
         guard let index = (first..<recorded).first(where: { decidedEvent($0).type == event.type })
         else {
             throw Refusal(
                 .conflict, "\(event.stream) is already as \(event.type) would make it.")
         }
-        identify(index, proposal)
+        identify(index, since: first, proposal)
     }
 
     private func check(
@@ -82,12 +82,14 @@ extension Decider {
                     + "\(existing.position); a first assignment is for ever.")
         }
         let first = recorded
-        try assign(experiment, [subject])
+        do throws(Refusal) { try assign(experiment, [subject]) } catch {
+            throw error.pointing { _ in "/data/subject" }
+        }
         guard recorded > first, case .assignmentMade(let made) = decidedEvent(first) else {
             throw Refusal(.conflict, "Experiment \(experiment) is not active.")
         }
         try compare(reader, problems, made)
-        identify(first, proposal)
+        identify(first, since: first, proposal)
     }
 
     private func compare(
@@ -123,7 +125,7 @@ extension Decider {
             guard let group = state.groups(kind)[id] else {
                 throw Refusal(.notFound, "There is no \(kind.rawValue) \(id).")
             }
-            try apply([.group(kind, GroupDocument(group, with: changes))], ApplyOptions())
+            try apply([.group(kind, try GroupDocument(group, with: changes))], ApplyOptions())
         case .experiment(let id, _, .created(let experiment)):
             guard state.experiments[id] == nil else {
                 throw Refusal(.conflict, "Experiment \(id) exists already.")
@@ -147,7 +149,7 @@ extension Decider {
         case .archived: return try take(.archive(nil), id)
         case .reopened(let to, let reason, _): return try take(.reopen(to: to, reason: reason), id)
         case .cohortAdded(let cohort):
-            let createdAt = cohort.createdAt.microseconds == .min ? nil : cohort.createdAt
+            let createdAt = cohort.createdAt == .notGiven ? nil : cohort.createdAt
             let new = CohortDocument(
                 index: cohort.index, createdAt: createdAt, splits: cohort.splits)
             return try take(.addCohort(new), id)
@@ -158,6 +160,9 @@ extension Decider {
             }
             document.variants.append(variant)
         case .variantUpdated(_, let after):
+            guard experiment.variant(after.id) != nil else {
+                throw Refusal(.notFound, "Experiment \(id) has no variant \(after.id).")
+            }
             document.variants = document.variants.map { $0.id == after.id ? after : $0 }
         case .variantRemoved(let variant): document.variants.removeAll { $0.id == variant.id }
         }
@@ -166,18 +171,30 @@ extension Decider {
 }
 
 extension GroupDocument {
-    fileprivate init(_ group: Group, with changes: [FieldChange]) {
+    /// The group with the new values of fields; each is checked like a document's.
+    fileprivate init(_ group: Group, with changes: [FieldChange]) throws(Refusal) {
         self.init(
             id: group.id, name: group.name, description: group.description, status: group.status)
-        for change in changes {
-            let text = change.after.string
+        for (index, change) in changes.enumerated() {
+            let problems = Problems()
+            let reader = DocumentReader(change, index, problems)
             switch change.field {
-            case .name: name = text
-            case .description: description = text
-            case .status: status = text.flatMap { GroupStatus(rawValue: $0) }
-            default: continue
+            case .name: name = reader.text("after", max: Limits.nameBytesMax)
+            case .description: description = reader.text("after")
+            case .status: status = reader.value("after", required: true)
+            case .lab, .subjectType, .hypothesis, .links, .endedReason:
+                reader.problem("field", "Only experiments have \(change.field.rawValue).")
             }
+            guard problems.list.isEmpty else { throw .invalid(problems.list) }
         }
+    }
+}
+
+extension DocumentReader {
+    /// Reads the new value of the proposed change with this index.
+    fileprivate init(_ change: FieldChange, _ index: Int, _ problems: Problems) {
+        self.init(
+            .object([.init("after", change.after)]), "/data/changes/\(index)", problems)
     }
 }
 
@@ -186,9 +203,7 @@ extension ExperimentDocument {
     fileprivate mutating func apply(_ changes: [FieldChange]) throws(Refusal) {
         for (index, change) in changes.enumerated() {
             let problems = Problems()
-            let pointer = "/data/changes/\(index)"
-            let reader = DocumentReader(
-                .object([.init("after", change.after)]), pointer, problems)
+            let reader = DocumentReader(change, index, problems)
             switch change.field {
             case .name: name = reader.text("after", max: Limits.nameBytesMax)
             case .description: description = reader.text("after")

@@ -4,6 +4,9 @@ extension Decider {
     mutating func apply(
         _ documents: [ResourceDocument], _ options: ApplyOptions
     ) throws(Refusal) {
+        if options.expectedResourceVersion != nil && documents.count > 1 {
+            throw Refusal(.invalid, "If-Match goes with one document, not \(documents.count).")
+        }
         var problems: [Problem] = []
         for (index, document) in documents.enumerated() {
             // With one document pointers start inside it, with several at its number.
@@ -28,6 +31,8 @@ extension Decider {
     ) throws(Refusal) {
         let current = state.groups(kind)[document.id]
         try check(options, current?.provenance.resourceVersion, kind, document.id)
+        let problems = document.limitProblems()
+        guard problems.isEmpty else { throw .invalid(problems) }
         if document.status == .archived,
             document.id == (kind == .lab ? .defaultLab : .anySubjectType)
         {
@@ -76,7 +81,7 @@ extension Decider {
         try check(
             options, current?.provenance.resourceVersion, .experiment, document.id)
         let problems =
-            document.problems(against: current, reopening: options.reopenReason != nil)
+            document.problems(against: current, reopening: try reopens(options))
             + groupProblems(document, current)
         guard problems.isEmpty else { throw .invalid(problems) }
         let before = recorded
@@ -90,6 +95,14 @@ extension Decider {
                 resourceVersion: state.experiments[document.id]?.provenance.resourceVersion ?? 0))
     }
 
+    /// Whether a status may go back: a flag without a reason is not enough.
+    private func reopens(_ options: ApplyOptions) throws(Refusal) -> Bool {
+        guard let reason = options.reopenReason else { return false }
+        let problems = limitProblems("/reason", reason, max: Limits.textBytesMax)
+        guard problems.isEmpty else { throw .invalid(problems) }
+        return reason.contains { !$0.isWhitespace }
+    }
+
     private func check(
         _ options: ApplyOptions, _ version: Int64?, _ kind: ResourceKind, _ id: ResourceID
     ) throws(Refusal) {
@@ -99,7 +112,8 @@ extension Decider {
             version.map {
                 "\(kind.rawValue) \(id) is at resource version \($0), not \(expected): "
                     + "read it again and repeat the change on what it is now."
-            } ?? "\(kind.rawValue) \(id) does not exist, so it has no resource version \(expected).")
+            } ?? "\(kind.rawValue) \(id) does not exist, so it has no resource version \(expected)."
+        )
     }
 
     /// Archived labs and subject types take no new experiments.
@@ -164,7 +178,8 @@ extension Decider {
 
 extension [FieldChange] {
     /// Adds a change of a text, if it is one.
-    fileprivate mutating func note(_ field: FieldChange.Field, _ before: String?, _ after: String?) {
+    fileprivate mutating func note(_ field: FieldChange.Field, _ before: String?, _ after: String?)
+    {
         guard before != after else { return }
         append(
             FieldChange(

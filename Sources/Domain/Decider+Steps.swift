@@ -25,17 +25,21 @@ extension Decider {
             }
             document.move(to: status)
             if status == .winnerDeclared { document.winningVariant = experiment.winner }
-            if status < .ended { document.endedReason = nil }
             options.reopenReason = reason
         }
-        try apply(document, options)
+        do throws(Refusal) { try apply(document, options) } catch {
+            guard case .addCohort = step else { throw error }
+            // The request is the cohort itself, so pointers start inside it.
+            throw error.pointing { $0.inside("/spec/cohorts") ?? "" }
+        }
     }
 }
 
 extension ExperimentDocument {
-    /// Asks for a status, without the winner that goes with another.
+    /// Asks for a status, without the winner and the reason that go with another.
     fileprivate mutating func move(to status: ExperimentStatus) {
         self.status = status
         winningVariant = nil
+        if status < .ended { endedReason = nil }
     }
 }

@@ -74,10 +74,11 @@ package struct Decider: Sendable {
 
     mutating func answer(_ resource: AppliedResource) { decision.resources.append(resource) }
 
-    /// Gives the event at an index of the decision what its proposal brought along.
-    mutating func identify(_ index: Int, _ proposal: ProposedEvent) {
+    /// Gives the event at an index of the decision, and those since `first` that go with it, what
+    /// its proposal brought along.
+    mutating func identify(_ index: Int, since first: Int, _ proposal: ProposedEvent) {
         decision.events[index].id = proposal.id
-        for each in index..<decision.events.count {
+        for each in first..<decision.events.count {
             decision.events[each].correlation = proposal.correlation
         }
         decision.proposed.append(index)

@@ -78,7 +78,7 @@ extension ResourceDocument {
     }
 
     private static func read(_ root: DocumentReader) -> ResourceDocument? {
-        if root.integer("schemaVersion", required: true) != 1 {
+        if let version = root.integer("schemaVersion", required: true), version != 1 {
             root.problem("schemaVersion", "schemaVersion must be 1.")
         }
         let kind: ResourceKind? = root.value("kind", required: true)
@@ -162,7 +162,7 @@ extension ResourceDocument {
             index: Int(clamping: index), createdAt: createdAt, splits: splits)
     }
 
-    /// Reads one variant from a request of its own.
+    /// Reads one cohort from a request of its own.
     package static func cohort(
         _ json: JSONValue
     ) throws(Refusal) -> CohortDocument {

@@ -63,7 +63,8 @@ package struct DocumentReader {
     ) -> T? {
         guard let value = member(key, required: required) else { return nil }
         if let converted = convert(value) { return converted }
-        problem(key, "\(key): \(rule), not \(value.kindName).")
+        let found = if case .number(let number) = value { number.text } else { value.kindName }
+        problem(key, "\(key): \(rule), not \(found).")
         return nil
     }
 
@@ -96,6 +97,7 @@ package struct DocumentReader {
         guard let text else { return nil }
         if text.utf8.count > max { problem(key, "\(key) is longer than \(max) bytes.") }
         if text.utf8.contains(0) { problem(key, "\(key) contains the character U+0000.") }
+        if required && text.isEmpty { problem(key, "\(key) is required.") }
         return text.isEmpty ? nil : text
     }
 

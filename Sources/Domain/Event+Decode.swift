@@ -198,7 +198,7 @@ private struct EventReader {
         }
         return Cohort(
             index: Int(try integer("\(path)/index")),
-            createdAt: createdAt ?? Timestamp(microseconds: .min), splits: splits)
+            createdAt: createdAt ?? .notGiven, splits: splits)
     }
 
     func assignment() throws(EventDecodingError) -> AssignmentMade {

@@ -2,7 +2,7 @@
 extension ExperimentDocument {
     /// Everything wrong with the document; empty where it can be applied.
     package func problems(against current: Experiment?, reopening: Bool) -> [Problem] {
-        variantProblems(current) + cohortProblems(current)
+        limitProblems() + variantProblems(current) + cohortProblems(current)
             + statusProblems(current, reopening: reopening)
     }
 
@@ -188,7 +188,7 @@ extension CohortDocument {
         }
         let same =
             splits.count == stored.splits.count
-            && splits.allSatisfy { stored.splits.contains($0) }
+            && stored.splits.allSatisfy { splits.contains($0) }
         if !same {
             let splits = stored.splits.map { "\($0.variant) \($0.split)" }
             problems.append(

@@ -40,6 +40,13 @@ package struct Refusal: Error, Sendable, Equatable {
         self.problems = problems
     }
 
+    /// The same with its pointers led through `place`.
+    func pointing(_ place: (String) -> String) -> Refusal {
+        var refusal = self
+        refusal.problems = problems.map { Problem(place($0.pointer), $0.detail) }
+        return refusal
+    }
+
     package static func invalid(_ problems: [Problem]) -> Refusal {
         let detail =
             problems.count == 1
@@ -51,5 +58,15 @@ package struct Refusal: Error, Sendable, Equatable {
     package static func unknownExperiment(_ id: String) -> Refusal {
         Refusal(
             .notFound, "There is no experiment \(id). Apply a document of kind experiment first.")
+    }
+}
+
+extension String {
+    /// As a pointer: the part inside an element of the list at `list`, or nil where it points
+    /// elsewhere or at the list as a whole.
+    func inside(_ list: String) -> String? {
+        guard hasPrefix(list + "/") else { return nil }
+        let rest = dropFirst(list.count + 1)
+        return rest.firstIndex(of: "/").map { String(rest[$0...]) } ?? ""
     }
 }

@@ -157,4 +157,12 @@ package struct Key: Sendable, Equatable {
     package var hash: String
     package var createdAt: Timestamp?
     package var revokedAt: Timestamp?
+
+    package init(id: String, role: Role, name: String?, salt: String, hash: String) {
+        self.id = id
+        self.role = role
+        self.name = name
+        self.salt = salt
+        self.hash = hash
+    }
 }

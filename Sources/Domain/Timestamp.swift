@@ -4,6 +4,10 @@ package struct Timestamp: Sendable, Hashable, Comparable, CustomStringConvertibl
 
     package init(microseconds: Int64) { self.microseconds = microseconds }
 
+    /// The first moment of the year 0, which no text names: stands for a time that a proposed event
+    /// leaves to the ledger.
+    static let notGiven = Timestamp(microseconds: -62_167_219_200_000_000)
+
     package static func < (left: Timestamp, right: Timestamp) -> Bool {
         left.microseconds < right.microseconds
     }
@@ -91,11 +95,14 @@ package struct Timestamp: Sendable, Hashable, Comparable, CustomStringConvertibl
                 seconds -= (negative ? -1 : 1) * (hours * 3600 + minutes * 60)
             }
         }
-        guard rest.isEmpty else { return nil }
+        guard rest.isEmpty, Self.secondsRange.contains(seconds) else { return nil }
         microseconds = seconds * 1_000_000 + fraction
     }
 
     // MARK: Calendar
+
+    /// The seconds of the years 1 to 9999, which an offset can lead out of.
+    private static let secondsRange = -62_135_596_800..<253_402_300_800 as Range<Int64>
 
     private static func floorDivision(_ value: Int64, _ divisor: Int64) -> (Int64, Int64) {
         let (quotient, remainder) = value.quotientAndRemainder(dividingBy: divisor)

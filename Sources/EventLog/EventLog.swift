@@ -31,7 +31,6 @@ package final class EventLog: Sendable {
         patience: Duration = .seconds(10)
     ) throws -> EventLog {
         let connection = try Leadership.connect(conninfo)
-        defer { connection.close() }
         try Migrations.apply(connection)
         let deadline = ContinuousClock.now + patience
         let pause = Signal()
@@ -46,11 +45,10 @@ package final class EventLog: Sendable {
         metrics.headPosition.set(Double(head.position))
         metrics.epoch.set(Double(head.epoch))
         let sequencer = Sequencer(view: view, metrics: metrics, logger: logger)
-        // Dropping this session's lock is safe: the epoch fences whoever takes it in between.
-        connection.close()
+        // From here on the connection is the thread's alone.
         sequencer.start(
             SequencerThread(
-                sequencer: sequencer, conninfo: conninfo,
+                sequencer: sequencer, conninfo: conninfo, connection: connection,
                 core: SequencerCore(head: head, state: state)))
         let pool = ConnectionPool(conninfo: conninfo, size: readers, name: "ledger reader")
         return EventLog(view: view, sequencer: sequencer, reader: EventReader(pool: pool))
@@ -60,7 +58,7 @@ package final class EventLog: Sendable {
 
     /// Get-or-create, or read only; the fast way where nothing has to be decided.
     package func assign(
-        _ experiment: ResourceID, _ subjects: [String], context: RequestContext
+        _ experiment: ResourceID, _ subjects: [String], context: CommandContext
     ) async throws(SequencerError) -> Receipt {
         if context.idempotency == nil, let settled = view.settled(experiment, subjects) {
             sequencer.metrics.cacheHits.increment(by: subjects.count)

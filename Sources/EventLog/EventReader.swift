@@ -122,7 +122,9 @@ package struct EventReader: Sendable {
     }
 
     /// Folds the streams that make up the state, which are few among all events.
-    static func state(through position: Int64, _ connection: Connection) throws -> State {
+    package static func state(
+        through position: Int64, _ connection: Connection
+    ) throws -> State {
         var events: [StoredEvent] = []
         for prefix in StreamName.statePrefixes {
             let end = String(prefix.dropLast()) + "0"  // '0' follows '/'

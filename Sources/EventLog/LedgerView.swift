@@ -12,6 +12,7 @@ package final class LedgerView: Sendable {
         var recordedAt = Timestamp(microseconds: 0)
         var cache = AssignmentCache()
         var waiters: [CheckedContinuation<Void, Never>] = []
+        var observer: @Sendable () -> Void = {}
     }
 
     private let contents = Mutex(Contents())
@@ -88,15 +89,21 @@ package final class LedgerView: Sendable {
     func publish(
         _ state: State, _ head: Head, assigned: [(AssignmentKey, Assignment)] = []
     ) {
-        let waiters = contents.withLock { contents in
+        let (waiters, observer) = contents.withLock { contents in
             contents.state = state
             contents.position = head.position
             contents.recordedAt = head.recordedAt
             for (key, assignment) in assigned { contents.cache.insert(key, assignment) }
             defer { contents.waiters = [] }
-            return contents.waiters
+            return (contents.waiters, contents.observer)
         }
         for waiter in waiters { waiter.resume() }
+        observer()
+    }
+
+    /// Calls `action` after each commit, on the sequencer's thread: it must be quick.
+    package func onCommit(_ action: @escaping @Sendable () -> Void) {
+        contents.withLock { $0.observer = action }
     }
 
     /// Returns once the head is beyond a position, or at the next ``wakeWaiters()``.

@@ -60,7 +60,7 @@ package final class Sequencer: Sendable {
 
     /// Puts a command in the queue and waits for its commit.
     package func submit(
-        _ command: Command, _ context: RequestContext
+        _ command: Command, _ context: CommandContext
     ) async throws(SequencerError) -> Receipt {
         let result = await withCheckedContinuation { continuation in
             let submission = Submission(command: command, context: context, reply: continuation)

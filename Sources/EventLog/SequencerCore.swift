@@ -206,7 +206,7 @@ struct Batch: Sendable {
     }
 
     private mutating func record(
-        _ decided: DecidedEvent, _ context: RequestContext,
+        _ decided: DecidedEvent, _ context: CommandContext,
         ids: inout some RandomNumberGenerator
     ) -> RecordedEvent {
         let stream = decided.event.stream

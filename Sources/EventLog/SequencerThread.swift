@@ -15,9 +15,11 @@ final class SequencerThread: @unchecked Sendable {
     /// How long PostgreSQL may take to come back before a stop gives up on it.
     private static let stopPatience = Duration.seconds(20)
 
-    init(sequencer: Sequencer, conninfo: String, core: SequencerCore) {
+    /// The connection holds the leader's lock; nobody else may touch it from now on.
+    init(sequencer: Sequencer, conninfo: String, connection: Connection, core: SequencerCore) {
         self.sequencer = sequencer
         self.conninfo = conninfo
+        self.connection = connection
         self.core = core
     }
 

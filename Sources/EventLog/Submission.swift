@@ -3,7 +3,7 @@ import Domain
 import JSON
 
 /// Who asks, and how the answer is tied to the question.
-package struct RequestContext: Sendable {
+package struct CommandContext: Sendable {
     /// `key/ID`, or `local` where no key is needed.
     package var actor: String
     package var correlation: String?
@@ -78,7 +78,7 @@ package enum SequencerError: Error, Sendable {
 /// A command on its way through the sequencer.
 struct Submission: Sendable {
     let command: Command
-    let context: RequestContext
+    let context: CommandContext
     let reply: CheckedContinuation<Result<Receipt, SequencerError>, Never>
 
     /// Events the command can lead to, roughly: what a batch is measured by.

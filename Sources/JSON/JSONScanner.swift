@@ -13,7 +13,9 @@ package func scanning<T>(
 ) throws(JSONError) -> T {
     let result: Result<T, JSONError> = bytes.withUnsafeBytes { buffer in
         var scanner = JSONScanner(buffer)
-        do throws(JSONError) { return .success(try body(&scanner)) } catch { return .failure(error) }
+        do throws(JSONError) { return .success(try body(&scanner)) } catch {
+            return .failure(error)
+        }
     }
     return try result.get()
 }
@@ -52,7 +54,8 @@ package struct JSONScanner {
     }
 
     @inline(__always)
-    private mutating func expect(_ byte: UInt8, _ what: @autoclosure () -> String) throws(JSONError) {
+    private mutating func expect(_ byte: UInt8, _ what: @autoclosure () -> String) throws(JSONError)
+    {
         guard peek() == byte else { throw failure("expected \(what())") }
         offset += 1
     }

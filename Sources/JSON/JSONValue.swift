@@ -41,10 +41,18 @@ package enum JSONValue: Sendable, Equatable {
 
     package var string: String? { if case .string(let text) = self { text } else { nil } }
     package var bool: Bool? { if case .bool(let flag) = self { flag } else { nil } }
-    package var integer: Int64? { if case .number(let number) = self { number.integer } else { nil } }
-    package var double: Double? { if case .number(let number) = self { number.double } else { nil } }
-    package var array: [JSONValue]? { if case .array(let elements) = self { elements } else { nil } }
-    package var object: [Member]? { if case .object(let members) = self { members } else { nil } }
+    package var integer: Int64? {
+        if case .number(let number) = self { number.integer } else { nil }
+    }
+    package var double: Double? {
+        if case .number(let number) = self { number.double } else { nil }
+    }
+    package var array: [JSONValue]? {
+        if case .array(let elements) = self { elements } else { nil }
+    }
+    package var object: [Member]? {
+        if case .object(let members) = self { members } else { nil }
+    }
     package var isNull: Bool { self == .null }
 
     /// What kind of value this is, as an error message names it.

@@ -16,7 +16,8 @@ package struct JSONWriter: Sendable {
     @inline(__always)
     private mutating func separate() {
         switch bytes.last {
-        case nil, UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: ":"), UInt8(ascii: "\n"): return
+        case nil, UInt8(ascii: "{"), UInt8(ascii: "["), UInt8(ascii: ":"), UInt8(ascii: "\n"):
+            return
         default: bytes.append(UInt8(ascii: ","))
         }
     }

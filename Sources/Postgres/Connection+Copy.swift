@@ -77,16 +77,6 @@ extension Connection {
         throw PostgresError(.usage, "not a COPY in this direction: \(sql)")
     }
 
-    private func flush(_ handle: OpaquePointer) throws(PostgresError) {
-        while true {
-            let flushed = PQflush(handle)
-            if flushed == 0 { return }
-            guard flushed == 1 else { throw broke() }
-            _ = wait(for: Int16(POLLIN | POLLOUT), until: nil)
-            guard PQconsumeInput(handle) == 1 else { throw broke() }
-        }
-    }
-
     private func endCopy(_ handle: OpaquePointer, reason: String?) throws(PostgresError) {
         while true {
             let sent = PQputCopyEnd(handle, reason)

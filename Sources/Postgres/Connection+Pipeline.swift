@@ -43,10 +43,20 @@ extension Connection {
         let handle = try live()
         guard PQenterPipelineMode(handle) == 1 else { throw refusal() }
         steps.removeAll(keepingCapacity: true)
-        for index in statements.indices { try send(statements[index], index, handle) }
+        var unsent = 0
+        for index in statements.indices {
+            unsent += try send(statements[index], index, handle)
+            if unsent >= Self.unsentBytesMax {
+                try flush(handle)
+                unsent = 0
+            }
+        }
         guard PQpipelineSync(handle) == 1 else { throw broke() }
         return try receive(statements, handle)
     }
+
+    /// libpq moves all it has not sent with every part it sends: a long queue costs its square.
+    private static let unsentBytesMax = 1 << 20
 
     private func forgetPrepared() throws(PostgresError) {
         try execute("DEALLOCATE ALL")
@@ -57,10 +67,10 @@ extension Connection {
 // MARK: Sending
 
 extension Connection {
-    /// Queues a statement, behind its Parse if it is new; libpq writes as its buffer fills.
+    /// Queues a statement, behind its Parse if it is new; returns about how many bytes.
     private func send(
         _ statement: Statement, _ index: Int, _ handle: OpaquePointer
-    ) throws(PostgresError) {
+    ) throws(PostgresError) -> Int {
         let target: PreparedStatement
         if let known = prepared.find(statement.sql, statement.parameters) {
             target = known
@@ -72,13 +82,14 @@ extension Connection {
             guard sent == 1 else { throw broke() }
         }
         steps.append(PipelineStep(statement: index, parses: nil))
-        binder.bind(statement.parameters)
+        let bytes = binder.bind(statement.parameters)
         let sent = withExtendedLifetime(statement) {
             PQsendQueryPrepared(
                 handle, target.name, Int32(statement.parameters.count), binder.values,
                 binder.lengths, binder.formats, 1)
         }
         guard sent == 1 else { throw broke() }
+        return bytes
     }
 }
 

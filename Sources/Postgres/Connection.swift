@@ -153,6 +153,17 @@ extension Connection {
         }
     }
 
+    /// Writes all that is queued, and reads meanwhile, for the same reason.
+    func flush(_ handle: OpaquePointer) throws(PostgresError) {
+        while true {
+            let flushed = PQflush(handle)
+            if flushed == 0 { return }
+            guard flushed == 1 else { throw broke() }
+            _ = wait(for: Int16(POLLIN | POLLOUT), until: nil)
+            guard PQconsumeInput(handle) == 1 else { throw broke() }
+        }
+    }
+
     /// Reads and drops results until the statement is over; the first error is returned.
     func drain(_ handle: OpaquePointer) throws(PostgresError) -> PostgresError? {
         var first: PostgresError?

@@ -33,6 +33,13 @@ package struct CopyWriter: ~Copyable {
         buffer.appendPrepared(Int16(columns))
     }
 
+    /// Sends rows that were encoded before, behind all that was written so far.
+    package mutating func append(_ rows: CopyRows) throws(PostgresError) {
+        try connection.putCopyData(buffer)
+        buffer.removeAll()
+        try connection.putCopyData(rows.buffer)
+    }
+
     mutating func finish() throws(PostgresError) {
         buffer.prepare(2)
         buffer.appendPrepared(Int16(-1))

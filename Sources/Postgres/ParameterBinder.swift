@@ -32,20 +32,25 @@ struct ParameterBinder {
         }
     }
 
-    /// Fills the lists; they are valid while `parameters` lives and until the next call.
-    mutating func bind(_ parameters: [Parameter]) {
+    /// Fills the lists, valid while `parameters` lives and until the next call; returns their size.
+    mutating func bind(_ parameters: [Parameter]) -> Int {
         values.removeAll(keepingCapacity: true)
         lengths.removeAll(keepingCapacity: true)
         formats.removeAll(keepingCapacity: true)
         scratch.removeAll()
         var copied = 0
+        var lent = 0
         for parameter in parameters {
-            if case .array = parameter { continue }
-            copied += parameter.size
+            if case .array(let array) = parameter {
+                lent += array.buffer.count
+            } else {
+                copied += parameter.size
+            }
         }
         // All at once: the pointers taken below must not move.
         scratch.prepare(copied + 1)
         for parameter in parameters { bind(parameter) }
+        return copied + lent
     }
 
     private mutating func bind(_ parameter: Parameter) {

@@ -1,1 +1,3 @@
-print("ledger")
+import CommandLine
+
+await Main.run()

@@ -27,8 +27,19 @@ import Testing
         let server = try EmbeddedServer.start(dataDirectory: directory, report: reports.report)
         let pool = ConnectionPool(conninfo: server.conninfo, size: 2, name: "pool")
         try await pool.run { try $0.execute("CREATE TABLE kept (a int)") }
+        // A busy backend does not notice that the postmaster is gone, and is in the way.
+        let busy = OSThread.start(name: "busy") {
+            let error = postgresError {
+                try Connection(server.conninfo, applicationName: "busy")
+                    .execute("DO $$ BEGIN LOOP END LOOP; END $$")
+            }
+            #expect(error?.kind == .connection)
+        }
+        let isBusy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'busy'"
+        while try await pool.run({ try $0.query(isBusy).int64(0, 0) }) == 0 {}
         kill(try postmaster(directory), SIGKILL)
         await onThread { #expect(reports.wait(for: "runs again")) }
+        busy.join()
         #expect(try await pool.run { try $0.query("SELECT * FROM kept").count } == 0)
         pool.shutdown()
         server.stop()

@@ -1,5 +1,6 @@
--- What analysts read. Views are made anew, inside the same transaction, whenever the projections
--- under them are swapped, so grants on them stay.
+-- What analysts read. The views are replaced, never dropped, in the transaction that swaps the
+-- projections under them, so grants on them stay. A view can only be replaced by one with the same
+-- columns, and more behind them.
 CREATE SCHEMA IF NOT EXISTS analytics;
 
 CREATE OR REPLACE VIEW analytics.labs AS

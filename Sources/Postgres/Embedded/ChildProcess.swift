@@ -103,4 +103,21 @@ enum ProcessTable {
     static func isRunning(_ pid: pid_t) -> Bool {
         startTime(pid) != nil
     }
+
+    /// The processes that work in a directory.
+    static func working(in directory: String) -> [pid_t] {
+        guard let table = opendir("/proc") else { return [] }
+        defer { closedir(table) }
+        var found: [pid_t] = []
+        while let entry = readdir(table) {
+            let name = withUnsafeBytes(of: entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            guard let pid = pid_t(name), FileSystem.link("/proc/\(pid)/cwd") == directory,
+                FileSystem.read("/proc/\(pid)/comm") == "postgres\n"
+            else { continue }
+            found.append(pid)
+        }
+        return found
+    }
 }

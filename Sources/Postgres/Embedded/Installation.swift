@@ -80,6 +80,7 @@ extension Installation {
         let deadline = ContinuousClock.now + .seconds(20)
         var backoff = Backoff()
         while true {
+            endOrphans()
             do {
                 return try start(unless: signal)
             } catch {
@@ -89,6 +90,15 @@ extension Installation {
                 if signal.waitUntilRaised(timeout: backoff.next()) { throw error }
             }
         }
+    }
+
+    /// Ends the backends of a postmaster that was killed.
+    ///
+    /// PostgreSQL does not start before the last of them is gone, and one that is busy may not
+    /// notice for minutes. What they were doing is lost either way; a gentler signal would run a
+    /// handler that can lock up in the middle of a busy one.
+    private func endOrphans() {
+        for pid in ProcessTable.working(in: paths.cluster) { kill(pid, SIGKILL) }
     }
 
     private func start(unless signal: Signal) throws(EmbeddedServerError) -> Postmaster {

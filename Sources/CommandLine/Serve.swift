@@ -1,0 +1,198 @@
+import ArgumentParser
+import EventLog
+import HTTPAPI
+import Hummingbird
+import Logging
+import Postgres
+import Projections
+import ServiceLifecycle
+import Telemetry
+
+/// `ledger serve`: the server, with all its parts put together.
+struct Serve: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Serve the ledger over HTTP.",
+        discussion: """
+            Without --database a PostgreSQL of its own is started under --data-dir, reached by a \
+            Unix socket only and stopped with the server. On a loopback address with that database \
+            no key is needed; anywhere else make one first with ledger keys create.
+
+            Examples:
+              ledger serve
+              ledger serve --listen 0.0.0.0:8080 --database postgresql://db.example/ledger
+            """)
+
+    @OptionGroup var databaseOptions: DatabaseOptions
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Address and port, or LEDGER_LISTEN; 127.0.0.1:8080 if there is neither. Port 0 takes a \
+            free one.
+            """, valueName: "host:port"))
+    var listen: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            trace, debug, info, notice, warning or error, or LEDGER_LOG_LEVEL; info if there is \
+            neither.
+            """, valueName: "level"))
+    var logLevel: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Database connections that read, or LEDGER_READERS; 4 if there is neither.",
+            valueName: "n"))
+    var readers: Int?
+
+    func validate() throws {
+        try Environment.refuseUnknown()
+        _ = try settings()
+    }
+
+    func run() async throws {
+        let settings = try settings()
+        bootstrapLogging(level: settings.logLevel)
+        let database = try databaseOptions.open()
+        defer { database.close() }
+        do { try await serve(on: database, settings) } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw CommandFailure(message: "the ledger could not run: \(error)")
+        }
+    }
+
+    private func serve(on database: Database, _ settings: Settings) async throws {
+        let logger = Logger(label: "ledger")
+        let metrics = LedgerMetrics()
+        let log = try EventLog.lead(
+            conninfo: database.conninfo, readers: settings.readers, metrics: metrics,
+            logger: logger)
+        defer { log.stop() }
+        let servesWithoutKey = database.embedded != nil && settings.address.isLoopback
+        guard servesWithoutKey || log.view.hasKeys else {
+            throw CommandFailure(
+                message: "no key exists, and \(settings.address) is only served with keys",
+                details: ["Make one first: ledger keys create --role admin \(databaseFlag)"])
+        }
+        let projector = try Projector.start(
+            conninfo: database.conninfo, metrics: metrics, logger: logger)
+        defer { projector.stop() }
+        log.view.onCommit { projector.wake() }
+        let api = API(
+            log: log, metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey,
+            shutdown: Shutdown())
+        let server = api.application(host: settings.address.host, port: settings.address.port) {
+            port in
+            let address = Address(host: settings.address.host, port: port)
+            logger.notice("listening", metadata: ["url": "http://\(address)"])
+        }
+        var configuration = ServiceGroupConfiguration(
+            services: [
+                .init(service: Upkeep(log: log, logger: logger)), .init(service: server),
+            ],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        configuration.maximumGracefulShutdownDuration = .seconds(20)
+        try await ServiceGroup(configuration: configuration).run()
+        logger.notice("stopped", metadata: ["position": "\(log.view.position)"])
+    }
+
+    private var databaseFlag: String {
+        databaseOptions.conninfo.map { _ in "--database …" }
+            ?? "--data-dir \(databaseOptions.dataDirectory)"
+    }
+}
+
+// MARK: Settings
+
+extension Serve {
+    struct Settings {
+        var address: Address
+        var logLevel: Logger.Level
+        var readers: Int
+    }
+
+    /// Flags first, then the environment, then what suits most.
+    private func settings() throws -> Settings {
+        let listen = listen ?? Environment.value(.listen) ?? "127.0.0.1:8080"
+        guard let address = Address(listen) else {
+            throw ValidationError(
+                "--listen (LEDGER_LISTEN) is host:port, such as 127.0.0.1:8080; not '\(listen)'.")
+        }
+        let level = logLevel ?? Environment.value(.logLevel) ?? "info"
+        guard let logLevel = Logger.Level(rawValue: level) else {
+            let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--log-level (LEDGER_LOG_LEVEL) is one of \(known).")
+        }
+        let readers = try readers ?? Environment.value(.readers).map { text in
+            guard let number = Int(text) else {
+                throw ValidationError("LEDGER_READERS is a number, not '\(text)'.")
+            }
+            return number
+        }
+        guard (1...32).contains(readers ?? 4) else {
+            throw ValidationError("--readers (LEDGER_READERS) is between 1 and 32.")
+        }
+        return Settings(address: address, logLevel: logLevel, readers: readers ?? 4)
+    }
+}
+
+/// Where to listen.
+struct Address: Equatable, CustomStringConvertible {
+    let host: String
+    let port: Int
+
+    init(host: String, port: Int) {
+        self.host = host
+        self.port = port
+    }
+
+    /// Reads `host:port`; an IPv6 host stands in brackets.
+    init?(_ text: String) {
+        guard let colon = text.lastIndex(of: ":"),
+            let port = Int(text[text.index(after: colon)...]), (0...65_535).contains(port)
+        else { return nil }
+        var host = text[..<colon]
+        if host.hasPrefix("["), host.hasSuffix("]") {
+            host = host.dropFirst().dropLast()
+        } else if host.contains(":") {
+            return nil
+        }
+        guard !host.isEmpty else { return nil }
+        self.init(host: String(host), port: port)
+    }
+
+    var isLoopback: Bool {
+        host == "localhost" || host == "::1"
+            || (host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." })
+    }
+
+    var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}
+
+/// What has to be done now and then.
+private struct Upkeep: Service {
+    let log: EventLog
+    let logger: Logger
+
+    /// Between two signs of life on idle feeds.
+    private static let heartbeat = Duration.seconds(10)
+    private static let heartbeatsPerHour = 360
+
+    func run() async throws {
+        try? await cancelWhenGracefulShutdown {
+            for beat in 0... {
+                if beat % Self.heartbeatsPerHour == 0 { await forgetOldAnswers() }
+                try await Task.sleep(for: Self.heartbeat)
+                log.view.wakeWaiters()
+            }
+        }
+    }
+
+    private func forgetOldAnswers() async {
+        do { try await log.forgetOldAnswers() } catch {
+            logger.warning("could not forget old answers", metadata: ["error": "\(error)"])
+        }
+    }
+}

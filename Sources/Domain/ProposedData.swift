@@ -1,0 +1,60 @@
+import JSON
+
+/// What a client is told about the data of an event it proposes.
+extension LedgerEvent {
+    /// Members of the proposed data that this event has no place for: they would be lost.
+    func unknownFields(in data: JSONValue) -> [Problem] {
+        guard let known = try? JSONValue.parse(self.data) else { return [] }
+        return Self.members(of: data, missingIn: known, "/data").map { pointer in
+            Problem(pointer, "\(type) has no field \(pointer.dropFirst("/data/".count)).")
+        }
+    }
+
+    private static func members(
+        of value: JSONValue, missingIn known: JSONValue, _ pointer: String
+    ) -> [String] {
+        switch (value, known) {
+        case (.object(let members), .object):
+            members.flatMap { member in
+                let place = "\(pointer)/\(member.key)"
+                guard let other = known[member.key] else { return member.isEmpty ? [] : [place] }
+                return Self.members(of: member.value, missingIn: other, place)
+            }
+        case (.array(let elements), .array(let others)):
+            zip(elements, others).enumerated().flatMap { index, pair in
+                Self.members(of: pair.0, missingIn: pair.1, "\(pointer)/\(index)")
+            }
+        default: []
+        }
+    }
+
+    /// Where in the proposed data a problem is that was found in the document it led to.
+    func dataPointer(_ pointer: String) -> String {
+        if pointer.hasPrefix("/data") { return pointer }
+        switch self {
+        case .groupCreated, .experiment(_, _, .created): return "/data\(pointer)"
+        case .experiment(_, _, .cohortAdded): return "/data/cohort\(pointer)"
+        case .experiment(_, _, .variantAdded):
+            return pointer.inside("/spec/variants").map { "/data/variant\($0)" } ?? "/data"
+        case .experiment(_, _, .variantUpdated):
+            return pointer.inside("/spec/variants").map { "/data/after\($0)" } ?? "/data"
+        case .experiment(_, _, .winnerDeclared):
+            return pointer == "/spec/winningVariant" ? "/data/variant" : "/data"
+        case .experiment(_, _, .ended):
+            return pointer == "/spec/endedReason" ? "/data/reason" : "/data"
+        case .experiment(_, _, .reopened):
+            return pointer == "/reason" ? "/data/reason" : "/data/to"
+        default: return "/data"
+        }
+    }
+}
+
+extension JSONValue.Member {
+    /// Whether leaving the member out would say the same.
+    fileprivate var isEmpty: Bool {
+        switch value {
+        case .null, .string(""), .array([]), .object([]): true
+        default: false
+        }
+    }
+}

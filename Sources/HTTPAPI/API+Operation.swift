@@ -1,0 +1,57 @@
+import Domain
+import EventLog
+import Hummingbird
+import JSON
+
+/// What operators and probes ask.
+extension API {
+    func addOperationRoutes(to router: Router<APIContext>) {
+        router.get("/healthz") { request, context in
+            do { try await log.reader.ping() } catch {
+                throw HTTPProblem.unavailable(
+                    "database-unavailable", "The database does not answer", "\(error)")
+            }
+            return Response(json: json { $0.status("ok") })
+        }
+        router.get("/readyz") { request, context in
+            let status = log.sequencer.status
+            guard status == .leading, !shutdown.hasBegun else {
+                throw HTTPProblem.unavailable(
+                    "not-ready", "The ledger takes no writes now", "The sequencer is \(status).")
+            }
+            return Response(
+                json: json { writer in
+                    writer.status("ready")
+                    writer.key("position")
+                    writer.integer(log.view.position)
+                })
+        }
+        router.get("/metrics") { request, context in
+            _ = try authorize(request, .reader)
+            metrics.queueDepth.set(Double(log.sequencer.queueDepth))
+            return Response(bytes: Array(metrics.registry.render().utf8), type: .prometheus)
+        }
+        router.get("/v1/log") { request, context in
+            _ = try authorize(request, .reader)
+            let head = try await log.reader.pool.run { try Head.read($0) }
+            return Response(
+                json: json { writer in
+                    writer.key("position")
+                    writer.integer(head.position)
+                    writer.key("epoch")
+                    writer.integer(head.epoch)
+                    writer.key("recordedAt")
+                    writer.string(head.recordedAt.description)
+                    writer.key("root")
+                    writer.string(head.frontier.root.description)
+                })
+        }
+    }
+}
+
+extension JSONWriter {
+    fileprivate mutating func status(_ text: String) {
+        key("status")
+        string(text)
+    }
+}

@@ -1,0 +1,145 @@
+import Crypto
+import Domain
+import EventLog
+import HTTPTypes
+import Hummingbird
+import JSON
+
+extension Request {
+    /// The whole body; larger than the limit is a 413.
+    func bytes() async throws -> [UInt8] {
+        let buffer = try await body.collect(upTo: Limits.requestBodyBytesMax)
+        return Array(buffer.readableBytesView)
+    }
+
+    /// The body as JSON or, by its content type, YAML; empty is an empty object.
+    func json() async throws -> JSONValue {
+        try json(from: await bytes())
+    }
+
+    func json(from bytes: [UInt8]) throws -> JSONValue {
+        if bytes.isEmpty { return .object([]) }
+        guard hasYAMLBody else { return try JSONValue.parse(bytes) }
+        let documents = try YAML.documents(in: bytes)
+        guard documents.count == 1 else {
+            throw HTTPProblem.malformed("Send one YAML document here, not \(documents.count).")
+        }
+        return documents[0]
+    }
+
+    var hasYAMLBody: Bool { headers[.contentType]?.contains("yaml") ?? false }
+
+    var prefersYAML: Bool {
+        guard let accept = headers[.accept] else { return false }
+        return accept.contains("yaml") && !accept.contains("json")
+    }
+
+    // MARK: Parameters
+
+    func parameter(_ name: String) -> String? {
+        uri.queryParameters[Substring(name)].map(String.init)
+    }
+
+    func flag(_ name: String) throws -> Bool {
+        switch parameter(name) {
+        case nil, "false", "0": return false
+        case "true", "1", "": return true
+        default: throw HTTPProblem.parameter(name, "give true or false.")
+        }
+    }
+
+    func integer(_ name: String, in range: ClosedRange<Int64>) throws -> Int64? {
+        guard let text = parameter(name) else { return nil }
+        guard let value = Int64(text), range.contains(value) else {
+            throw HTTPProblem.parameter(
+                name, "give a whole number from \(range.lowerBound) to \(range.upperBound).")
+        }
+        return value
+    }
+
+    func limit() throws -> Int {
+        Int(try integer("limit", in: 1...Int64(Limits.pageLengthMax))
+            ?? Int64(Limits.pageLengthDefault))
+    }
+
+    // MARK: Headers
+
+    /// The resource version that `If-Match` asks for.
+    func expectedResourceVersion() throws -> Int64? {
+        guard let text = headers[.ifMatch], text != "*" else { return nil }
+        var tag = text[...]
+        if tag.hasPrefix("W/") { tag = tag.dropFirst(2) }
+        guard let version = Int64(tag.filter { $0 != "\"" }) else {
+            throw HTTPProblem.parameter(
+                "If-Match", "give the resource version that was read, such as \"3\".")
+        }
+        return version
+    }
+
+    /// Who asks, and under which idempotency key.
+    func context(
+        _ actor: String, body: [UInt8], answer: @escaping @Sendable (Receipt) -> [UInt8]
+    ) throws -> CommandContext {
+        let correlation = headers[.correlationID]
+        if let correlation, correlation.utf8.count > Limits.correlationBytesMax {
+            throw HTTPProblem.parameter(
+                "X-Correlation-ID", "it has at most \(Limits.correlationBytesMax) bytes.")
+        }
+        var context = CommandContext(actor: actor, correlation: correlation)
+        guard let key = headers[.idempotencyKey] else { return context }
+        guard (1...Limits.idempotencyKeyBytesMax).contains(key.utf8.count) else {
+            throw HTTPProblem.parameter(
+                "Idempotency-Key", "it has 1 to \(Limits.idempotencyKeyBytesMax) bytes.")
+        }
+        var hash = SHA256()
+        hash.update(data: Array("\(method.rawValue) \(uri.string)\n".utf8))
+        hash.update(data: body)
+        context.idempotency = .init(
+            key: key, request: Digest(hash.finalize()), answer: answer)
+        return context
+    }
+}
+
+extension APIContext {
+    /// A part of the path, percent-decoded.
+    func part(_ name: String) throws -> String {
+        guard let raw = parameters.get(name), let text = String(percentEncoded: raw) else {
+            throw HTTPProblem.malformed("The path is not percent-encoded UTF-8.")
+        }
+        return text
+    }
+
+    /// A resource's ID in the path; one that can't exist is not found.
+    func resourceID(_ kind: ResourceKind) throws -> ResourceID {
+        let text = try part("id")
+        guard let id = ResourceID(text) else {
+            throw HTTPProblem.notFound(
+                "\(text.prefix(140)) is no ID of a \(kind.rawValue): \(ResourceID.rule).")
+        }
+        return id
+    }
+}
+
+extension String {
+    /// Nil where `%` is not followed by two digits or the bytes are no UTF-8.
+    init?(percentEncoded text: String) {
+        guard text.utf8.contains(UInt8(ascii: "%")) else {
+            self = text
+            return
+        }
+        var bytes: [UInt8] = []
+        var rest = text.utf8[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            guard let high = rest.popFirst(), let low = rest.popFirst(),
+                let value = UInt8(
+                    String(decoding: [high, low], as: UTF8.self), radix: 16)
+            else { return nil }
+            bytes.append(value)
+        }
+        self.init(validating: bytes, as: UTF8.self)
+    }
+}

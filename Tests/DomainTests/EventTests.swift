@@ -1,0 +1,133 @@
+import JSON
+import Testing
+
+@testable import Domain
+
+@Suite struct EventTests {
+    private static let variant = Variant(
+        id: id("a"), isControl: true, name: "A \"é\"", description: "line\nline")
+    private static let cohort = Cohort(
+        index: 2, createdAt: Timestamp("2020-08-22T04:30:08.000001Z")!,
+        splits: [Split(variant: id("a"), split: 0.1 + 0.2), Split(variant: id("b"), split: 0.7)])
+    private static let changes = [
+        FieldChange(field: .name, before: .null, after: "N"),
+        FieldChange(
+            field: .links, before: .object([]), after: .object([.init("a/b~\"", "u")])),
+    ]
+
+    private static let plain = Experiment(
+        id: id("e"), lab: .defaultLab, subjectType: .anySubjectType)
+    private static let full = Experiment(
+        id: id("e"), name: "N", description: "D", lab: id("l"), subjectType: id("s"),
+        hypothesis: "H", links: [Link(name: "b", target: "1"), Link(name: "a", target: "2")])
+
+    static let events: [LedgerEvent] =
+        [
+            .groupCreated(.lab, Group(id: id("l"))),
+            .groupCreated(
+                .subjectType,
+                Group(id: id("s"), name: "S", description: "D", status: .archived)),
+            .groupUpdated(.lab, id("l"), resourceVersion: 7, changes),
+            .groupUpdated(.subjectType, id("s"), resourceVersion: 2, changes),
+            .assignmentMade(
+                AssignmentMade(
+                    experiment: id("e"), subject: "s/%\u{1}", subjectType: id("t"),
+                    variant: id("a"), cohort: 3, u: 0.1234567890123456789)),
+            .keyCreated(Key(id: "k", role: .editor, name: "CI", salt: "00", hash: "ff")),
+            .keyCreated(Key(id: "k", role: .admin, salt: "00", hash: "ff")),
+            .keyRevoked(id: "k"),
+        ]
+        + ([
+            .created(plain), .created(full), .updated(changes), .variantAdded(variant),
+            .variantAdded(Variant(id: id("b"), isControl: false)), .variantRemoved(variant),
+            .variantUpdated(before: variant, after: Variant(id: id("a"), isControl: false)),
+            .cohortAdded(cohort), .activated(from: .draft),
+            .winnerDeclared(id("a"), previous: nil, from: .active),
+            .winnerDeclared(id("a"), previous: id("b"), from: .winnerDeclared),
+            .ended(.noStatSig, from: .winnerDeclared), .archived(from: .ended),
+            .reopened(to: .active, reason: "why", from: .archived),
+        ] as [ExperimentChange]).map { .experiment(id("e"), resourceVersion: 3, $0) }
+
+    @Test func `an event reads back from its type and data`() throws {
+        for event in Self.events {
+            let data = try JSONValue.parse(event.data)
+            let read = try LedgerEvent(type: event.type, data: data)
+            #expect(read == event)
+            #expect(read.data == event.data)
+            #expect(event.unknownFields(in: data) == [])
+        }
+    }
+
+    @Test func `every type that can be read is written by an event`() {
+        #expect(Set(Self.events.map(\.type)) == Set(LedgerEvent.types))
+    }
+
+    @Test func `every field that can change reads back`() throws {
+        for field in FieldChange.Field.allCases {
+            let event = LedgerEvent.experiment(
+                id("e"), resourceVersion: 1,
+                .updated([FieldChange(field: field, before: "a", after: .null)]))
+            #expect(
+                try LedgerEvent(type: event.type, data: JSONValue.parse(event.data)) == event)
+        }
+    }
+
+    @Test func `data that lacks what its type needs is refused with a pointer`() throws {
+        for event in Self.events {
+            let data = try JSONValue.parse(event.data)
+            let keys = (data.object ?? []).map(\.key).filter {
+                !["resourceVersion", "previous", "from", "name", "spec", "experiment"].contains($0)
+            }
+            for key in keys where key != "metadata" || event.type != "ExperimentCreated" {
+                let cut = JSONValue.object((data.object ?? []).filter { $0.key != key })
+                let error = #expect(throws: EventDecodingError.self) {
+                    try LedgerEvent(type: event.type, data: cut)
+                }
+                #expect(error?.pointer.hasPrefix("/\(key)") == true)
+            }
+        }
+    }
+
+    @Test func `an audited change shows what was and what is`() {
+        for event in Self.events {
+            let change = event.audited
+            #expect(change.before != change.after, "\(event.type)")
+            #expect(!change.summary.isEmpty)
+        }
+        let declared = LedgerEvent.experiment(
+            id("e"), resourceVersion: 3, .winnerDeclared(id("a"), previous: id("b"), from: .active)
+        ).audited
+        #expect(declared.before == json(#"{"status":"active","winningVariant":"B"}"#))
+        #expect(declared.after == json(#"{"status":"winner_declared","winningVariant":"A"}"#))
+        let ended = LedgerEvent.experiment(
+            id("e"), resourceVersion: 3, .ended(.success, from: .active)
+        ).audited
+        #expect(ended.after == json(#"{"status":"ended","endedReason":"success"}"#))
+        let updated = LedgerEvent.groupUpdated(
+            .lab, id("l"), resourceVersion: 2, Self.changes
+        ).audited
+        #expect(updated.after["/metadata/name"] == "N")
+        #expect(updated.before["/metadata/name"] == .null)
+    }
+
+    @Test func `no audited change shows a key's hash`() throws {
+        let key = LedgerEvent.keyCreated(Key(id: "k", role: .admin, salt: "5a17", hash: "4a54"))
+        let shown = String(decoding: key.audited.after.encoded, as: UTF8.self)
+        #expect(!shown.contains("5a17") && !shown.contains("4a54"))
+    }
+
+    @Test func `a key is made once and revoked once`() throws {
+        var ledger = TestLedger()
+        let key = Key(id: "ci", role: .editor, salt: "00", hash: "ff")
+        try ledger.run(.createKey(key))
+        #expect(
+            refusal { () throws(Refusal) in try ledger.run(.createKey(key)) }?.kind == .conflict)
+        #expect(try ledger.run(.revokeKey(id: "ci")).types == ["KeyRevoked"])
+        #expect(try ledger.run(.revokeKey(id: "ci")).types == [])
+        #expect(ledger.state.keys["ci"]?.revokedAt != nil)
+        #expect(
+            refusal { () throws(Refusal) in try ledger.run(.revokeKey(id: "x")) }?.kind
+                == .notFound)
+        #expect(try ledger.replayed() == ledger.state)
+    }
+}
