@@ -66,6 +66,12 @@ let package = Package(
                 hummingbird, lifecycle, logging,
             ]),
         .executableTarget(name: "ledger", dependencies: ["CommandLine"], swiftSettings: strict),
+        .executableTarget(
+            name: "ledger-bench",
+            dependencies: [
+                "Curl", "Domain", "JSON", "Postgres", arguments, hummingbird, logging,
+            ],
+            path: "Sources/Benchmark", swiftSettings: strict),
         .target(
             name: "TestSupport",
             dependencies: ["Domain", "EventLog", "JSON", "Postgres", "Telemetry", logging],

@@ -42,10 +42,33 @@ struct DatabaseOptions: ParsableArguments {
     }
 
     /// Runs something on the database, and stops what was started for it.
+    ///
+    /// What goes wrong there comes out as a ``CommandFailure``.
     func withDatabase<T>(_ body: (String) async throws -> T) async throws -> T {
         let database = try open()
         defer { database.close() }
-        return try await body(database.conninfo)
+        do {
+            return try await body(database.conninfo)
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch let error as PostgresError {
+            throw failure(error)
+        } catch {
+            throw CommandFailure(message: "\(error)")
+        }
+    }
+
+    private func failure(_ error: PostgresError) -> CommandFailure {
+        var failure = CommandFailure(message: error.message)
+        failure.details = [error.detail, error.hint, error.sqlState.map { "SQLSTATE \($0)" }]
+            .compactMap(\.self)
+        if error.kind == .connection {
+            failure.details.append(
+                conninfo == nil
+                    ? "The embedded PostgreSQL writes to \(dataDirectory)/postgres.log."
+                    : "Check --database or LEDGER_DATABASE_URL.")
+        }
+        return failure
     }
 }
 

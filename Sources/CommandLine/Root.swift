@@ -18,5 +18,6 @@ struct Ledger: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Apply.self, Get.self, Assign.self, Events.self, History.self, Keys.self,
+            RebuildCommand.self, VerifyCommand.self, Export.self, Import.self,
         ])
 }

@@ -28,9 +28,21 @@ extension Decider {
             options.reopenReason = reason
         }
         do throws(Refusal) { try apply(document, options) } catch {
-            guard case .addCohort = step else { throw error }
-            // The request is the cohort itself, so pointers start inside it.
-            throw error.pointing { $0.inside("/spec/cohorts") ?? "" }
+            throw error.pointing(step.pointer)
+        }
+    }
+}
+
+extension LifecycleStep {
+    /// Where in the step's own request a problem is that was found in the document it led to.
+    fileprivate func pointer(_ pointer: String) -> String {
+        switch (self, pointer) {
+        case (.addCohort, _): pointer.inside("/spec/cohorts") ?? ""
+        case (.declareWinner, "/spec/winningVariant"): "/variant"
+        case (.end, "/spec/endedReason"), (.archive, "/spec/endedReason"): "/reason"
+        case (.reopen, "/metadata/status"), (.reopen, "/reason"): "/reason"
+        case (.reopen, _): "/to"
+        case (.activate, _), (.declareWinner, _), (.end, _), (.archive, _): ""
         }
     }
 }

@@ -28,23 +28,22 @@ extension LedgerEvent {
         }
     }
 
-    /// Where in the proposed data a problem is that was found in the document it led to.
+    /// Where in the proposed data a problem is that was found in the document or step it led to.
     func dataPointer(_ pointer: String) -> String {
         if pointer.hasPrefix("/data") { return pointer }
         switch self {
-        case .groupCreated, .experiment(_, _, .created): return "/data\(pointer)"
+        case .groupCreated, .experiment(_, _, .created), .experiment(_, _, .activated),
+            .experiment(_, _, .winnerDeclared), .experiment(_, _, .ended),
+            .experiment(_, _, .archived), .experiment(_, _, .reopened):
+            return "/data\(pointer)"
         case .experiment(_, _, .cohortAdded): return "/data/cohort\(pointer)"
         case .experiment(_, _, .variantAdded):
             return pointer.inside("/spec/variants").map { "/data/variant\($0)" } ?? "/data"
         case .experiment(_, _, .variantUpdated):
             return pointer.inside("/spec/variants").map { "/data/after\($0)" } ?? "/data"
-        case .experiment(_, _, .winnerDeclared):
-            return pointer == "/spec/winningVariant" ? "/data/variant" : "/data"
-        case .experiment(_, _, .ended):
-            return pointer == "/spec/endedReason" ? "/data/reason" : "/data"
-        case .experiment(_, _, .reopened):
-            return pointer == "/reason" ? "/data/reason" : "/data/to"
-        default: return "/data"
+        case .groupUpdated, .experiment(_, _, .updated), .experiment(_, _, .variantRemoved),
+            .assignmentMade, .keyCreated, .keyRevoked:
+            return "/data"
         }
     }
 }

@@ -63,7 +63,9 @@ package final class Sequencer: Sendable {
         _ command: Command, _ context: CommandContext
     ) async throws(SequencerError) -> Receipt {
         let result = await withCheckedContinuation { continuation in
-            let submission = Submission(command: command, context: context, reply: continuation)
+            let submission = Submission(command: command, context: context) {
+                continuation.resume(returning: $0)
+            }
             switch queue.add(submission) {
             case nil: return
             case .full: continuation.resume(returning: .failure(.busy))

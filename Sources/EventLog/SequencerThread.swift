@@ -43,7 +43,7 @@ final class SequencerThread: @unchecked Sendable {
     }
 
     private func fail(_ submissions: [Submission], _ error: SequencerError) {
-        for submission in submissions { submission.reply.resume(returning: .failure(error)) }
+        for submission in submissions { submission.reply(.failure(error)) }
     }
 
     private func process(_ submissions: [Submission]) {
@@ -56,7 +56,7 @@ final class SequencerThread: @unchecked Sendable {
             sequencer.view.publish(core.state, core.head, assigned: batch.assigned)
             observe(batch)
             for (submission, result) in batch.settledAnswers {
-                submission.reply.resume(returning: result)
+                submission.reply(result)
             }
         } catch let halt as Halt {
             switch halt {

@@ -79,7 +79,8 @@ package enum SequencerError: Error, Sendable {
 struct Submission: Sendable {
     let command: Command
     let context: CommandContext
-    let reply: CheckedContinuation<Result<Receipt, SequencerError>, Never>
+    /// Called once, with what came of the command.
+    let reply: @Sendable (Result<Receipt, SequencerError>) -> Void
 
     /// Events the command can lead to, roughly: what a batch is measured by.
     var weight: Int {

@@ -127,7 +127,11 @@ package struct JSONScanner {
             var members: [JSONValue.Member] = []
             var seen: Set<String> = []
             try object { scanner, key throws(JSONError) in
-                guard seen.insert(key).inserted else {
+                // A set of texts also takes composed and decomposed letters for the same.
+                guard
+                    seen.insert(key).inserted
+                        || !members.contains(where: { $0.key.utf8.elementsEqual(key.utf8) })
+                else {
                     throw scanner.failure("duplicate key \"\(key)\"")
                 }
                 members.append(.init(key, try scanner.value()))

@@ -154,7 +154,7 @@ import Testing
         ("WinnerDeclared", #"{"experiment":"hero","variant":"x"}"#, "/data/variant"),
         ("ExperimentEnded", #"{"experiment":"hero","reason":"bored"}"#, "/data/reason"),
         (
-            "ExperimentReopened", #"{"experiment":"hero","to":"draft","reason":""}"#, "/data/to"
+            "ExperimentReopened", #"{"experiment":"hero","to":"draft","reason":""}"#, "/data/reason"
         ),
         (
             "ExperimentReopened", #"{"experiment":"hero","to":"draft","reason":"\u0000"}"#,

@@ -171,6 +171,20 @@ import Testing
         #expect(try ledger.apply(lab, hero()).count == 5)
     }
 
+    @Test func `a refused command leaves the decider as it was`() throws {
+        var decider = Decider(state: State(), now: Timestamp(microseconds: 0), nextPosition: 1)
+        let documents = try [hero(), hero("ended", id: "other")].map { document in
+            try ResourceDocument(json(document))
+        }
+        let refused = refusal { () throws(Refusal) in
+            try decider.decide(.apply(documents, ApplyOptions()))
+        }
+        #expect(refused != nil)
+        #expect(decider.state == State())
+        #expect(decider.nextPosition == 1)
+        #expect(try decider.decide(.apply([documents[0]], ApplyOptions())).events.count == 4)
+    }
+
     @Test func `If-Match names the version there has to be`() throws {
         var ledger = TestLedger()
         let absent = refusal { () throws(Refusal) in

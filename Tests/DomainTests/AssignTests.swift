@@ -50,6 +50,13 @@ import Testing
         #expect(cohort.variant(at: 1) == id("b"))
     }
 
+    @Test func `splits are normalised by their true sum`() {
+        let splits = ["a", "b", "c"].map { Split(variant: id($0), split: 0.3333) }
+        let cohort = Cohort(index: 1, createdAt: Timestamp(microseconds: 0), splits: splits)
+        #expect(cohort.variant(at: 0.33332) == id("a"))
+        #expect(cohort.variant(at: 0.66665) == id("b"))
+    }
+
     @Test func `draws follow the splits and are independent of the experiment`() {
         var cohort = Cohort(index: 1, createdAt: Timestamp(microseconds: 0), splits: [])
         let splits: [(ResourceID, Double)] = [(id("a"), 0.1), (id("b"), 0.2), (id("c"), 0.7)]

@@ -76,10 +76,10 @@ import Testing
     @Test(
         arguments: [
             ([0.3333, 0.3333, 0.3333], true), ([0.9995], true), ([0.9994], false),
-            ([1.0004], false),
+            ([0.5004, 0.5], true),
             ([0.1, 0.2, 0.7], true), ([0, 1], true), ([0.5, 0.4], false), ([], false),
             ([0, 0], false),
-            ([0.6, 0.6], false),
+            ([0.5006, 0.5], false),
         ] as [([Double], Bool)])
     func `splits sum to one when rounded to three decimals`(splits: [Double], valid: Bool) throws {
         var ledger = TestLedger()

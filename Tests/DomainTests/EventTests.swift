@@ -34,7 +34,7 @@ import Testing
                     experiment: id("e"), subject: "s/%\u{1}", subjectType: id("t"),
                     variant: id("a"), cohort: 3, u: 0.1234567890123456789)),
             .keyCreated(Key(id: "k", role: .editor, name: "CI", salt: "00", hash: "ff")),
-            .keyCreated(Key(id: "k", role: .admin, salt: "00", hash: "ff")),
+            .keyCreated(Key(id: "k", role: .admin, name: nil, salt: "00", hash: "ff")),
             .keyRevoked(id: "k"),
         ]
         + ([
@@ -111,14 +111,15 @@ import Testing
     }
 
     @Test func `no audited change shows a key's hash`() throws {
-        let key = LedgerEvent.keyCreated(Key(id: "k", role: .admin, salt: "5a17", hash: "4a54"))
+        let key = LedgerEvent.keyCreated(
+            Key(id: "k", role: .admin, name: nil, salt: "5a17", hash: "4a54"))
         let shown = String(decoding: key.audited.after.encoded, as: UTF8.self)
         #expect(!shown.contains("5a17") && !shown.contains("4a54"))
     }
 
     @Test func `a key is made once and revoked once`() throws {
         var ledger = TestLedger()
-        let key = Key(id: "ci", role: .editor, salt: "00", hash: "ff")
+        let key = Key(id: "ci", role: .editor, name: nil, salt: "00", hash: "ff")
         try ledger.run(.createKey(key))
         #expect(
             refusal { () throws(Refusal) in try ledger.run(.createKey(key)) }?.kind == .conflict)

@@ -140,9 +140,25 @@ import Testing
         for step in [LifecycleStep.activate, .declareWinner(id("control"))] {
             var ledger = try ledger(.ended)
             let refused = refusal { () throws(Refusal) in try ledger.step(step) }
-            #expect(refused?.problems.map(\.pointer) == ["/metadata/status"])
+            #expect(refused?.problems.map(\.pointer) == [""])
             #expect(refused?.detail.contains("is ended") == true)
         }
+    }
+
+    @Test(arguments: [
+        (ExperimentStatus.active, LifecycleStep.declareWinner(id("x")), "/variant"),
+        (.active, .archive(nil), "/reason"),
+        (.ended, .reopen(to: .active, reason: " "), "/reason"),
+        (.ended, .reopen(to: .active, reason: "a\0"), "/reason"),
+        (.ended, .reopen(to: .winnerDeclared, reason: "r"), "/to"),
+        (.archived, .end(.other), ""),
+    ])
+    func `a refused step points into its own request`(
+        status: ExperimentStatus, step: LifecycleStep, pointer: String
+    ) throws {
+        var ledger = try ledger(status)
+        let refused = refusal { () throws(Refusal) in try ledger.step(step) }
+        #expect(refused?.problems.map(\.pointer) == [pointer])
     }
 
     @Test func `reopening goes back, for a reason within its bounds`() throws {

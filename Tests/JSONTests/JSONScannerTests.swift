@@ -24,6 +24,14 @@ import Testing
         #expect(error?.reason.contains("duplicate key") == true)
     }
 
+    @Test func `keys are told apart by their bytes`() throws {
+        let keys = try parse("{\"\u{E9}\":1,\"e\u{301}\":2}").object?.map(\.key)
+        #expect(keys?.map { Array($0.utf8) } == [[0xC3, 0xA9], [0x65, 0xCC, 0x81]])
+        #expect(throws: JSONError.self) {
+            try parse("{\"\u{E9}\":1,\"e\u{301}\":2,\"e\u{301}\":3}")
+        }
+    }
+
     @Test(arguments: [
         #""\ud800""#, #""\udc00""#, #""\ud800x""#, #""\ud800\n""#, #""\ud800\ud800""#,
         #""\ud83d\""#,

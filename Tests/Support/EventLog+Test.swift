@@ -6,7 +6,7 @@ extension EventLog {
     /// Submits a command as an actor of the tests.
     @discardableResult
     package func submit(_ command: Command) async throws -> Receipt {
-        try await sequencer.submit(command, RequestContext(actor: "key/test"))
+        try await sequencer.submit(command, CommandContext(actor: "key/test"))
     }
 
     /// Appends proposed events in one commit.
@@ -51,7 +51,7 @@ extension EventLog {
     }
 }
 
-extension ResourceID: @retroactive ExpressibleByStringLiteral {
+extension ResourceID: ExpressibleByStringLiteral {
     /// For tests, where the text is known to be an ID.
     package init(stringLiteral text: String) {
         guard let id = ResourceID(text) else { fatalError("\(text) is no resource ID") }

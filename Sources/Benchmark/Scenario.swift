@@ -1,0 +1,142 @@
+import ArgumentParser
+import Domain
+
+/// One row of the table.
+enum Scenario: String, CaseIterable, ExpressibleByArgument {
+    case `repeat`, new, batch, rebuild, memory
+
+    var work: String {
+        switch self {
+        case .repeat: "repeat assignment, one per request, 64 connections"
+        case .new: "new assignment, one per request, 64 connections, durable"
+        case .batch: "new assignments, \(Self.batchLength) subjects per request"
+        case .rebuild: "`ledger rebuild`, all projections"
+        case .memory: "resident size of the server"
+        }
+    }
+
+    /// Subjects in one request of ``batch``.
+    static let batchLength = 1_000
+    /// Subjects that are asked for again and again in ``repeat``.
+    static let repeatSubjects = 10_000
+    private static let connections = 64
+    private static let batchConnections = 4
+
+    func run(on stage: Stage, _ size: Size) throws -> Finding {
+        switch self {
+        case .repeat: try Self.requests(self, least: 0.7, stage, size, Script.repeating)
+        case .new: try Self.requests(self, least: 0.4, stage, size, Script.new)
+        case .batch: try Self.batches(stage, size)
+        case .rebuild: try Self.rebuild(stage, size)
+        case .memory: try Self.memory(stage, size)
+        }
+    }
+
+    // MARK: One subject per request
+
+    /// Requests per second beside those of a route that does nothing.
+    private static func requests(
+        _ scenario: Scenario, least: Double, _ stage: Stage, _ size: Size,
+        _ script: (String) -> Script
+    ) throws -> Finding {
+        try stage.assign(repeatSubjects, prefix: Script.repeatPrefix)
+        let bare = try stage.startBareRoute(answerBytes: stage.answerBytes())
+        defer { bare.stop() }
+        let run = { (url: String, name: String, seconds: Int) in
+            try Wrk.run(
+                script(name), url: url, connections: connections, seconds: seconds, stage)
+        }
+        _ = try run(bare.url, "w", 1)
+        _ = try run(stage.url, "w", 2)
+        var finding = Finding(scenario, unit: "requests/s", least: least)
+        for round in 1...size.rounds {
+            let reference = try run(bare.url, "\(round)", size.seconds)
+            let before = try stage.settledHead()
+            let measured = try run(stage.url, "\(round)", size.seconds)
+            let events = try stage.eventCount(after: before)
+            try check(scenario, measured, events: events)
+            finding.add(measured.perSecond, reference.perSecond)
+            finding.note("p50 ms", measured.p50Milliseconds, reference.p50Milliseconds)
+            finding.note("p99 ms", measured.p99Milliseconds, reference.p99Milliseconds)
+        }
+        return finding
+    }
+
+    /// A request that was in flight when wrk left may be in the log, and no other.
+    private static func check(_ scenario: Scenario, _ run: Wrk.Summary, events: Int) throws {
+        let expected =
+            scenario == .new ? run.requests...run.requests + connections : 0...0
+        guard expected.contains(events) else {
+            throw BenchmarkError(
+                "\(run.requests) requests were answered, but the log grew by \(events) events")
+        }
+    }
+
+    // MARK: Many subjects per request
+
+    /// Rows per second beside a binary COPY of the same rows into a table of the same definition.
+    private static func batches(_ stage: Stage, _ size: Size) throws -> Finding {
+        let copy = try CopyReference(stage.connect())
+        var finding = Finding(.batch, unit: "rows/s", least: 0.4)
+        for round in 0...size.rounds {
+            let before = try stage.settledHead()
+            let run = try Wrk.run(
+                Script.batch("\(round)", length: batchLength), url: stage.url,
+                connections: batchConnections, seconds: round == 0 ? 1 : size.seconds, stage)
+            let events = try stage.eventCount(after: before)
+            let answered = run.requests * batchLength
+            guard (answered...answered + batchConnections * batchLength).contains(events) else {
+                throw BenchmarkError(
+                    "\(answered) subjects were answered, but the log grew by \(events) events")
+            }
+            let reference = try copy.fill(after: before, rows: answered)
+            // The first round warms up both.
+            if round == 0 { continue }
+            finding.add(run.perSecond * Double(batchLength), reference)
+            finding.note("p50 ms per request", run.p50Milliseconds, nil)
+        }
+        return finding
+    }
+
+    // MARK: The whole log
+
+    /// Rows per second beside reading the log out with COPY.
+    private static func rebuild(_ stage: Stage, _ size: Size) throws -> Finding {
+        try stage.assign(size.rebuildRows, prefix: "rebuild")
+        try stage.waitForProjections()
+        let connection = try stage.connect()
+        defer { connection.close() }
+        try connection.execute("VACUUM ANALYZE ledger.events; CHECKPOINT")
+        let events = Double(try stage.settledHead())
+        var finding = Finding(.rebuild, unit: "rows/s", least: 0.2)
+        for _ in 1...size.rounds {
+            let reference = try CopyReference.readOut(connection)
+            let clock = ContinuousClock.now
+            try stage.runLedger("rebuild", "--data-dir", stage.dataDirectory)
+            let seconds = (ContinuousClock.now - clock).seconds
+            finding.add(events / seconds, reference)
+            finding.note("seconds", seconds, events / reference)
+        }
+        return finding
+    }
+
+    // MARK: Memory
+
+    /// Megabytes resident while the assigned subjects grow threefold.
+    private static func memory(_ stage: Stage, _ size: Size) throws -> Finding {
+        var finding = Finding(.memory, unit: "MB", least: nil)
+        for step in 1...3 {
+            try stage.assign(size.memoryStep, prefix: "memory\(step)")
+            finding.add(try stage.residentMegabytes(), nil)
+        }
+        finding.note("peak MB", try stage.residentMegabytesPeak(), nil)
+        return finding
+    }
+}
+
+extension Duration {
+    var seconds: Double {
+        let (seconds, attoseconds) = components
+        return Double(seconds) + Double(attoseconds) * 1e-18
+    }
+}

@@ -1,0 +1,96 @@
+/// A Lua script for wrk.
+///
+/// Each of wrk's threads has a Lua state of its own and an `id`; subjects of a fixed width make
+/// every request of a script equally long.
+struct Script {
+    let text: String
+
+    static let repeatPrefix = "repeat"
+    static let reportPrefix = "measured "
+
+    /// The body that asks for these subjects.
+    static func body(_ subjects: [String]) -> String {
+        "{\"subjects\":[" + subjects.map { "\"\($0)\"" }.joined(separator: ",")
+            + "],\"assign\":true}"
+    }
+
+    /// Ten digits, so that subjects sort as they count.
+    static func padded(_ number: Int) -> String {
+        let digits = "\(number)"
+        return String(repeating: "0", count: max(0, 10 - digits.count)) + digits
+    }
+
+    // MARK: Loads
+
+    /// Subjects drawn from those assigned already.
+    static func repeating(_ name: String) -> Script {
+        Script(
+            """
+            local requests = {}
+            function init(args)
+                math.randomseed(id + 1)
+                for n = 0, \(Scenario.repeatSubjects - 1) do
+                    requests[n + 1] = post(string.format(
+                        '{"subjects":["\(repeatPrefix)-%010d"],"assign":true}', n))
+                end
+            end
+            function request() return requests[math.random(#requests)] end
+            """)
+    }
+
+    /// One subject that never came before.
+    static func new(_ name: String) -> Script {
+        Script(
+            """
+            local before, after
+            local count = 0
+            function init(args)
+                local whole = post('{"subjects":["new\(name)-' .. id .. '-##########"],"assign":true}')
+                before, after = whole:match("^(.*)##########(.*)$")
+            end
+            function request()
+                count = count + 1
+                return before .. string.format("%010d", count) .. after
+            end
+            """)
+    }
+
+    /// Many subjects that never came before.
+    static func batch(_ name: String, length: Int) -> Script {
+        Script(
+            """
+            local count = 0
+            local subjects = {}
+            function request()
+                for n = 1, \(length) do
+                    count = count + 1
+                    subjects[n] = string.format("batch\(name)-%d-%010d", id, count)
+                end
+                return post('{"subjects":["' .. table.concat(subjects, '","') .. '"],"assign":true}')
+            end
+            """)
+    }
+
+    // MARK: What they share
+
+    private init(_ load: String) {
+        text = """
+            local threads = 0
+            function setup(thread)
+                thread:set("id", threads)
+                threads = threads + 1
+            end
+            local headers = {["Content-Type"] = "application/json"}
+            function post(body) return wrk.format("POST", "\(Stage.path)", headers, body) end
+            \(load)
+            function done(summary, latency, requests)
+                local errors = summary.errors
+                print(string.format("\(Self.reportPrefix)%d %d %d %d %d %d %d %d %d",
+                    summary.requests, summary.duration,
+                    latency:percentile(50), latency:percentile(99),
+                    errors.connect, errors.read, errors.write, errors.status, errors.timeout))
+            end
+
+            """
+    }
+}

@@ -1,0 +1,249 @@
+import Curl
+import Glibc
+import JSON
+import Postgres
+import Synchronization
+
+/// Where the programs are.
+struct Programs: Sendable {
+    let benchmark: String
+    let ledger: String
+
+    /// The ledger built beside this program, unless another one is named.
+    init(ledger: String?) {
+        benchmark =
+            realpath("/proc/self/exe", nil).map { path in
+                defer { free(path) }
+                return String(cString: path)
+            } ?? CommandLine.arguments[0]
+        let folder = benchmark.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        self.ledger = ledger ?? (folder + ["ledger"]).joined(separator: "/")
+    }
+}
+
+/// A ledger of a scenario's own: a new directory, a new database, a new server.
+///
+/// PostgreSQL belongs to this process and the server attaches to it, so that the references run in
+/// the very cluster the ledger uses.
+final class Stage: Sendable {
+    let directory: String
+    let programs: Programs
+
+    private struct Running {
+        var database: EmbeddedServer?
+        var children: [Child] = []
+        var url = ""
+        var isClosed = false
+    }
+
+    private let running = Mutex(Running())
+    static let experiment = "BENCH"
+    static let path = "/v1/experiments/\(experiment)/assignments"
+
+    init(in parent: String, _ programs: Programs) throws {
+        var template = Array("\(parent)/ledger-bench-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw TextFile.failure("mkdtemp in \(parent)") }
+        directory = String(
+            decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+        // Run by root, PostgreSQL has a user of its own who has to pass through.
+        chmod(directory, 0o711)
+        self.programs = programs
+    }
+
+    var dataDirectory: String { directory + "/data" }
+
+    var url: String { running.withLock { $0.url } }
+
+    /// Starts the database and the server, and creates the experiment.
+    func open() throws {
+        let database = try EmbeddedServer.start(dataDirectory: dataDirectory) { _ in }
+        running.withLock { $0.database = database }
+        let server = try start(
+            [
+                programs.ledger, "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDirectory,
+            ], name: "server")
+        let url = try server.waitForLine("it listened") { line in
+            (try? JSONValue.parse(Array(line.utf8)))?["url"]?.string
+        }
+        running.withLock { $0.url = url }
+        _ = try send("PUT", "/v1/resources", Self.experimentDocument)
+    }
+
+    /// Stops and removes all of it, once.
+    func close() {
+        running.withLock { running in
+            if running.isClosed { return }
+            running.isClosed = true
+            for child in running.children.reversed() { child.stop() }
+            running.database?.stop()
+            // Nothing else may be below a directory that mkdtemp made.
+            let remove = try? Child(
+                ["rm", "-rf", "--", directory], outputPath: "/dev/null")
+            try? remove?.finish()
+        }
+    }
+
+    /// Starts a program that ends with the stage at the latest.
+    func start(_ arguments: [String], name: String) throws -> Child {
+        try running.withLock { running in
+            guard !running.isClosed else { throw BenchmarkError("interrupted") }
+            let child = try Child(arguments, outputPath: "\(directory)/\(name).log")
+            running.children.append(child)
+            return child
+        }
+    }
+
+    /// Runs a command of the ledger to its end.
+    func runLedger(_ arguments: String...) throws {
+        try start([programs.ledger] + arguments, name: arguments[0]).finish()
+    }
+
+    /// The reference: a route that reads the body and answers as many bytes as the ledger does.
+    func startBareRoute(answerBytes: Int) throws -> BareRoute.Process {
+        let child = try start(
+            [programs.benchmark, "bare-route", "--answer-bytes", "\(answerBytes)"], name: "bare")
+        let port = try child.waitForLine("it listened") { line in
+            line.hasPrefix(BareRoute.announcement)
+                ? Int(line.dropFirst(BareRoute.announcement.count)) : nil
+        }
+        return BareRoute.Process(child: child, url: "http://127.0.0.1:\(port)")
+    }
+}
+
+// MARK: HTTP
+
+extension Stage {
+    private static let experimentDocument = """
+        {"schemaVersion":1,"kind":"experiment",
+         "metadata":{"id":"\(experiment)","name":"Benchmark","status":"active"},
+         "spec":{
+           "variants":[{"id":"CONTROL","isControl":true},{"id":"TREATMENT","isControl":false}],
+           "cohorts":[{"index":1,"variants":[{"variant":"CONTROL","split":0.5},
+                                             {"variant":"TREATMENT","split":0.5}]}]}}
+        """
+
+    private func send(
+        _ method: String, _ path: String, _ body: String, over transfer: Transfer = Transfer()
+    ) throws -> [UInt8] {
+        let response = try transfer.perform(
+            Request(
+                method: method, url: url + path, headers: [("Content-Type", "application/json")],
+                body: Array(body.utf8), timeoutMilliseconds: 60_000))
+        guard (200..<300).contains(response.status) else {
+            throw BenchmarkError(
+                "\(method) \(path): \(response.status) "
+                    + String(decoding: response.body.prefix(500), as: UTF8.self))
+        }
+        return response.body
+    }
+
+    /// The size of the answer to a repeated request for one subject.
+    func answerBytes() throws -> Int {
+        try send("POST", Self.path, Script.body(["\(Script.repeatPrefix)-0000000000"])).count
+    }
+
+    private static let loaders = 4
+
+    /// Assigns so many new subjects, `PREFIX-0000000000` and up.
+    func assign(_ count: Int, prefix: String) throws {
+        let failure = Mutex<(any Error)?>(nil)
+        let next = Atomic<Int>(0)
+        let threads = (0..<Self.loaders).map { _ in
+            OSThread.start(name: "loader") {
+                let transfer = Transfer()
+                while case let first = next.add(
+                    Scenario.batchLength, ordering: .relaxed
+                ).oldValue, first < count {
+                    let subjects = (first..<min(first + Scenario.batchLength, count)).map {
+                        "\(prefix)-\(Script.padded($0))"
+                    }
+                    do {
+                        _ = try self.send(
+                            "POST", Self.path, Script.body(subjects), over: transfer)
+                    } catch {
+                        failure.withLock { $0 = $0 ?? error }
+                        return
+                    }
+                }
+            }
+        }
+        for thread in threads { thread.join() }
+        if let error = failure.withLock({ $0 }) { throw error }
+    }
+}
+
+// MARK: The database
+
+extension Stage {
+    func connect() throws -> Connection {
+        guard let database = running.withLock({ $0.database }) else {
+            throw BenchmarkError("interrupted")
+        }
+        return try Connection(database.conninfo, applicationName: "ledger-bench")
+    }
+
+    private func number(_ sql: String, _ parameters: [Parameter] = []) throws -> Int64 {
+        let connection = try connect()
+        defer { connection.close() }
+        return try connection.query(sql, parameters).int64(0, 0)
+    }
+
+    /// The log's end, once what clients left behind in flight has come to rest.
+    func settledHead() throws -> Int64 {
+        var last: Int64 = -1
+        while true {
+            let head = try number("SELECT position FROM ledger.head")
+            if head == last { return head }
+            last = head
+            usleep(200_000)
+        }
+    }
+
+    /// Events that the log has gained.
+    func eventCount(after position: Int64) throws -> Int {
+        _ = try settledHead()
+        return Int(
+            try number(
+                "SELECT count(*) FROM ledger.events WHERE position > $1", [.int64(position)]))
+    }
+
+    /// Waits until the projections have read the whole log.
+    func waitForProjections() throws {
+        let head = try settledHead()
+        let deadline = ContinuousClock.now + .seconds(120)
+        while try number("SELECT position FROM projection.checkpoint") < head {
+            guard ContinuousClock.now < deadline else {
+                throw BenchmarkError("the projections do not catch up")
+            }
+            usleep(100_000)
+        }
+    }
+
+    func postgresVersion() throws -> String {
+        let connection = try connect()
+        defer { connection.close() }
+        for setting in ["fsync", "synchronous_commit"] {
+            let value = try connection.query("SELECT current_setting('\(setting)')").text(0, 0)
+            guard value == "on" else { throw BenchmarkError("\(setting) is \(value)") }
+        }
+        return try connection.query("SELECT current_setting('server_version')").text(0, 0)
+    }
+}
+
+// MARK: Memory
+
+extension Stage {
+    func residentMegabytes() throws -> Double { try serverStatus("VmRSS") }
+
+    func residentMegabytesPeak() throws -> Double { try serverStatus("VmHWM") }
+
+    private func serverStatus(_ field: String) throws -> Double {
+        let server = running.withLock { $0.children.first }
+        guard let server, let status = TextFile.read("/proc/\(server.pid)/status"),
+            let line = status.split(separator: "\n").first(where: { $0.hasPrefix("\(field):") }),
+            let kilobytes = line.split(separator: "\t").last?.drop(while: { $0 == " " })
+                .split(separator: " ").first.flatMap({ Double($0) })
+        else { throw BenchmarkError("the server's memory can't be read") }
+        return kilobytes / 1_024
+    }
+}

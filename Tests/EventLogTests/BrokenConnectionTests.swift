@@ -1,0 +1,94 @@
+import Domain
+import EventLog
+import Postgres
+import Synchronization
+import Testing
+import TestSupport
+
+@Suite("When the writer's connection breaks")
+struct BrokenConnectionTests {
+    private func killSequencer(_ connection: Connection) throws {
+        _ = try connection.query(
+            """
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'ledger sequencer'
+            """)
+    }
+
+    @Test("nothing acknowledged is lost and nothing is doubled, however often it breaks")
+    func nothingLost() async throws {
+        let database = try TestDatabase()
+        let log = try database.lead()
+        defer { log.stop() }
+        try await log.createExperiment("HERO")
+        let before = log.view.position
+        let running = Atomic<Bool>(true)
+        let killer = OSThread.start(name: "killer") {
+            guard let connection = try? database.connect() else { return }
+            defer { connection.close() }
+            while running.load(ordering: .relaxed) { try? killSequencer(connection) }
+        }
+        let acknowledged = await withTaskGroup(of: [String: ResourceID].self) { group in
+            for client in 0..<32 {
+                group.addTask {
+                    var acknowledged: [String: ResourceID] = [:]
+                    for number in 0..<60 {
+                        let subject = "user_\(client)_\(number)"
+                        let receipt = try? await log.assign(
+                            "HERO", [subject], context: CommandContext(actor: "key/test"))
+                        acknowledged[subject] = receipt?.assignments.first?.variant
+                    }
+                    return acknowledged
+                }
+            }
+            return await group.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
+        }
+        running.store(false, ordering: .relaxed)
+        killer.join()
+        #expect(acknowledged.count == 32 * 60)
+        let events = try await log.reader.events(after: before, through: .max, limit: 100_000).events
+        var recorded: [String: ResourceID] = [:]
+        for event in events {
+            guard case .assignmentMade(let made) = try event.decoded() else { continue }
+            #expect(recorded.updateValue(made.variant, forKey: made.subject) == nil)
+        }
+        #expect(recorded == acknowledged)
+        #expect(events.map(\.position) == Array(before + 1...before + 32 * 60))
+    }
+
+    @Test("a node that finds another epoch stops writing for good")
+    func fenced() async throws {
+        let database = try TestDatabase()
+        let log = try database.lead()
+        defer { log.stop() }
+        try await log.createExperiment("HERO")
+        try database.execute("UPDATE ledger.head SET epoch = epoch + 1")
+        await #expect(throws: SequencerError.self) { try await log.assign("HERO", subjects: 0..<1) }
+        try database.execute("UPDATE ledger.head SET epoch = epoch - 1")
+        await #expect(throws: SequencerError.self) { try await log.assign("HERO", subjects: 0..<1) }
+        guard case .fenced = log.sequencer.status else {
+            Issue.record("the sequencer is \(log.sequencer.status), not fenced")
+            return
+        }
+    }
+
+    @Test("a second ledger on the same database is refused while the first leads")
+    func oneLeader() throws {
+        let database = try TestDatabase()
+        let log = try database.lead()
+        defer { log.stop() }
+        #expect(throws: AlreadyLedError.self) {
+            try EventLog.lead(
+                conninfo: database.conninfo, metrics: .init(), logger: .silent,
+                patience: .milliseconds(50))
+        }
+    }
+
+    @Test("a database made by a newer program is refused, saying so")
+    func newerSchema() throws {
+        let database = try TestDatabase()
+        try database.execute("INSERT INTO public.ledger_migrations (version) VALUES (9999)")
+        let error = #expect(throws: SchemaTooNewError.self) { try database.lead() }
+        #expect(error?.description.contains("newer ledger") == true)
+    }
+}

@@ -1,0 +1,64 @@
+import EventLog
+import Testing
+
+@Suite("The Merkle tree")
+struct MerkleTreeTests {
+    /// Leaves and roots from the test data of Certificate Transparency (RFC 6962).
+    private static let leaves = [
+        "", "00", "10", "2021", "3031", "40414243", "5051525354555657",
+        "606162636465666768696a6b6c6d6e6f",
+    ]
+    private static let roots = [
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125",
+        "aeb6bcfe274b70a14fb067a5e5578264db0fa9b51af5e0ba159158f329e06e77",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+        "4e3bbb1f7b478dcfe71fb631631519a3bca12c9aefca1612bfce4c13a86264d4",
+        "76e67dadbcdf1e10e1b74ddc608abd2f98dfb16fbce75277b5232a127f2087ef",
+        "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
+        "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
+    ]
+
+    private func bytes(_ hex: String) -> [UInt8] {
+        stride(from: 0, to: hex.count, by: 2).compactMap { offset in
+            let start = hex.index(hex.startIndex, offsetBy: offset)
+            return UInt8(hex[start..<hex.index(start, offsetBy: 2)], radix: 16)
+        }
+    }
+
+    @Test("gives the roots of RFC 6962's test data at every size")
+    func knownRoots() {
+        var tree = MerkleFrontier()
+        for (leaf, root) in zip(Self.leaves, Self.roots) {
+            tree.append(MerkleFrontier.leaf(bytes(leaf)))
+            #expect(tree.root.description == root)
+        }
+    }
+
+    @Test("has the hash of nothing as the root of the empty tree")
+    func emptyRoot() {
+        #expect(
+            MerkleFrontier().root.description
+                == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855")
+    }
+
+    @Test("goes on from its stored frontier as if it had never stopped")
+    func storedFrontier() throws {
+        var whole = MerkleFrontier()
+        for number in 0..<100 {
+            let stored = try #require(MerkleFrontier(size: whole.size, bytes: whole.bytes))
+            #expect(stored == whole)
+            var resumed = stored
+            let leaf = MerkleFrontier.leaf(Array("line \(number)".utf8))
+            resumed.append(leaf)
+            whole.append(leaf)
+            #expect(resumed.root == whole.root)
+        }
+    }
+
+    @Test("refuses a frontier that does not belong to its size")
+    func malformedFrontier() {
+        #expect(MerkleFrontier(size: 3, bytes: [UInt8](repeating: 0, count: 32)) == nil)
+        #expect(MerkleFrontier(size: 1, bytes: []) == nil)
+    }
+}
