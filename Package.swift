@@ -76,13 +76,19 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["Domain", "EventLog", "JSON", "Postgres", "Telemetry", logging],
             path: "Tests/Support", swiftSettings: strict),
+        .target(
+            name: "SeededRandomness", path: "Tests/SeededRandomness", swiftSettings: strict),
         tests("Postgres"),
         tests("Curl"),
-        tests("JSON"),
-        tests("Domain", ["JSON", crypto]),
+        tests("JSON", ["SeededRandomness"]),
+        tests("Domain", ["JSON", "SeededRandomness", crypto]),
         tests("Telemetry", [logging]),
         tests("CommandLine", ["Curl", arguments]),
-        tests("EventLog", ["TestSupport"]),
-        tests("Projections", ["TestSupport"]),
+        tests("EventLog", ["SeededRandomness", "TestSupport"]),
+        tests("Projections", ["SeededRandomness", "TestSupport"]),
+        .testTarget(
+            name: "EndToEndTests",
+            dependencies: ["ledger", "Curl", "EventLog", "JSON", "Postgres", "SeededRandomness", "TestSupport"],
+            path: "Tests/EndToEnd", swiftSettings: strict),
     ]
 )

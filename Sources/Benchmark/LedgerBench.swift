@@ -6,6 +6,9 @@ struct LedgerBench: AsyncParsableCommand {
         commandName: "ledger-bench",
         abstract: "Measure the ledger beside its references.",
         subcommands: [Run.self, BareRoute.self], defaultSubcommand: Run.self)
+
+    /// Runs the command that the process's arguments name.
+    static func start() async { await main() }
 }
 
 /// Runs the scenarios one after the other, prints a table and writes JSON.

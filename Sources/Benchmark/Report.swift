@@ -70,5 +70,9 @@ struct Machine: CustomStringConvertible {
 
 /// What goes on, on standard error.
 enum Progress {
-    static func say(_ text: String) { fputs(text + "\n", stderr) }
+    static func say(_ text: String) {
+        let line = Array((text + "\n").utf8)
+        // Whoever closed the stream does not want to know.
+        _ = write(STDERR_FILENO, line, line.count)
+    }
 }

@@ -42,7 +42,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
         try stage.assign(repeatSubjects, prefix: Script.repeatPrefix)
         let bare = try stage.startBareRoute(answerBytes: stage.answerBytes())
         defer { bare.stop() }
-        let run = { (url: String, name: String, seconds: Int) in
+        func run(_ url: String, _ name: String, _ seconds: Int) throws -> Wrk.Summary {
             try Wrk.run(
                 script(name), url: url, connections: connections, seconds: seconds, stage)
         }
@@ -106,7 +106,9 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
         try stage.waitForProjections()
         let connection = try stage.connect()
         defer { connection.close() }
-        try connection.execute("VACUUM ANALYZE ledger.events; CHECKPOINT")
+        for statement in ["VACUUM ANALYZE ledger.events", "CHECKPOINT"] {
+            try connection.execute(statement)
+        }
         let events = Double(try stage.settledHead())
         var finding = Finding(.rebuild, unit: "rows/s", least: 0.2)
         for _ in 1...size.rounds {

@@ -1,3 +1,3 @@
 // Threads inherit the mask, so it is set before there is a second one.
 Interruption.block()
-await LedgerBench.main()
+await LedgerBench.start()

@@ -10,15 +10,16 @@ package struct AuditedChange: Sendable, Equatable {
 extension LedgerEvent {
     package var audited: AuditedChange {
         switch self {
-        case .groupCreated(let kind, let group):
-            AuditedChange(
+        case .groupCreated(let kind, var group):
+            group.provenance.resourceVersion = 1
+            return AuditedChange(
                 summary: "\(kind.rawValue) \(group.id) created", before: .null,
-                after: document { $0.document(kind, group) }["metadata"] ?? .null)
+                after: json { $0.document(kind, group) }["metadata"] ?? .null)
         case .groupUpdated(let kind, let id, _, let changes):
-            changes.audited("\(kind.rawValue) \(id)")
-        case .experiment(let id, _, let change): change.audited(id)
+            return changes.audited("\(kind.rawValue) \(id)")
+        case .experiment(let id, _, let change): return change.audited(id)
         case .assignmentMade(let made):
-            AuditedChange(
+            return AuditedChange(
                 summary: "\(made.subject) assigned \(made.variant) in cohort \(made.cohort)",
                 before: .null,
                 after: .object([
@@ -28,17 +29,15 @@ extension LedgerEvent {
                     .init("u", .number(JSONNumber(made.u))),
                 ]))
         case .keyCreated(let key):
-            AuditedChange(
+            return AuditedChange(
                 summary: "key \(key.id) created with role \(key.role.rawValue)", before: .null,
                 after: .object([.init("role", .string(key.role.rawValue))]))
         case .keyRevoked(let id):
-            AuditedChange(
+            return AuditedChange(
                 summary: "key \(id) revoked", before: .object([.init("revoked", false)]),
                 after: .object([.init("revoked", true)]))
         }
     }
-
-    private func document(_ write: (inout JSONWriter) -> Void) -> JSONValue { json(write) }
 }
 
 /// The tree of what a writer writes.
@@ -62,30 +61,31 @@ extension [FieldChange] {
 extension ExperimentChange {
     fileprivate func audited(_ id: ResourceID) -> AuditedChange {
         switch self {
-        case .created(let experiment):
-            AuditedChange(
+        case .created(var experiment):
+            experiment.provenance.resourceVersion = 1
+            return AuditedChange(
                 summary: "experiment \(id) created", before: .null,
                 after: json { $0.document(experiment) })
-        case .updated(let changes): changes.audited("experiment \(id)")
+        case .updated(let changes): return changes.audited("experiment \(id)")
         case .variantAdded(let variant):
-            AuditedChange(
+            return AuditedChange(
                 summary: "variant \(variant.id) added", before: .null,
                 after: json { $0.variant(variant) })
         case .variantUpdated(let before, let after):
-            AuditedChange(
+            return AuditedChange(
                 summary: "variant \(after.id) changed", before: json { $0.variant(before) },
                 after: json { $0.variant(after) })
         case .variantRemoved(let variant):
-            AuditedChange(
+            return AuditedChange(
                 summary: "variant \(variant.id) removed", before: json { $0.variant(variant) },
                 after: .null)
         case .cohortAdded(let cohort):
-            AuditedChange(
+            return AuditedChange(
                 summary: "cohort \(cohort.index) added", before: .null,
                 after: json { $0.cohort(cohort) })
-        case .activated(let from): status("activated", from, .active)
+        case .activated(let from): return status("activated", from, .active)
         case .winnerDeclared(let variant, let previous, let from):
-            AuditedChange(
+            return AuditedChange(
                 summary: "winner declared: \(variant)",
                 before: .object([
                     .init("status", .string(from.rawValue)),
@@ -96,15 +96,15 @@ extension ExperimentChange {
                     .init("winningVariant", .string(variant.text)),
                 ]))
         case .ended(let reason, let from):
-            AuditedChange(
+            return AuditedChange(
                 summary: "ended: \(reason.rawValue)",
                 before: .object([.init("status", .string(from.rawValue))]),
                 after: .object([
                     .init("status", .string(ExperimentStatus.ended.rawValue)),
                     .init("endedReason", .string(reason.rawValue)),
                 ]))
-        case .archived(let from): status("archived", from, .archived)
-        case .reopened(let to, let reason, let from): status("reopened: \(reason)", from, to)
+        case .archived(let from): return status("archived", from, .archived)
+        case .reopened(let to, let reason, let from): return status("reopened: \(reason)", from, to)
         }
     }
 

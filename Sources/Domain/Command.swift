@@ -105,7 +105,10 @@ package struct AssignmentKey: Sendable, Hashable {
     /// Subjects are opaque bytes: composed and decomposed forms of a letter are two subjects,
     /// though Swift calls such texts equal.
     package static func == (left: Self, right: Self) -> Bool {
-        left.experiment == right.experiment && left.subject.utf8.elementsEqual(right.subject.utf8)
+        let (mine, theirs) = (left.subject.utf8.span, right.subject.utf8.span)
+        guard mine.count == theirs.count, left.experiment == right.experiment else { return false }
+        for index in mine.indices where mine[index] != theirs[index] { return false }
+        return true
     }
 }
 

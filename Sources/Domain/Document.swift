@@ -26,6 +26,16 @@ package struct GroupDocument: Sendable, Equatable {
     package var description: String?
     /// Nil leaves the status as it is.
     package var status: GroupStatus?
+
+    package init(
+        id: ResourceID, name: String? = nil, description: String? = nil,
+        status: GroupStatus? = nil
+    ) {
+        self.id = id
+        self.name = name
+        self.description = description
+        self.status = status
+    }
 }
 
 package struct CohortDocument: Sendable, Equatable {

@@ -8,8 +8,8 @@ extension Digest {
     package init?(text: String) {
         let digits = text.compactMap(\.hexDigitValue)
         if digits.count == 64, text.count == 64 {
-            let bytes = stride(from: 0, to: 64, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
-            self.init(bytes)
+            self.init(
+                stride(from: 0, to: 64, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) })
         } else if let data = Data(base64Encoded: text) {
             self.init(data)
         } else {

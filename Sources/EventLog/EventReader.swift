@@ -147,6 +147,8 @@ package struct EventReader: Sendable {
     package func assignments(
         _ keys: [AssignmentKey], through position: Int64 = .max
     ) async throws -> [AssignmentKey: Assignment] {
+        // What can't be a subject has no assignment, and may be no text to PostgreSQL.
+        let keys = keys.filter { isValidSubject($0.subject) }
         let statement = LookUp.assignments(keys)
         let found = try await pool.run { connection in
             try LookUp.assignments(

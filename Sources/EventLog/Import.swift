@@ -23,6 +23,7 @@ package enum LogImport {
         expectedSize: Int64? = nil, progress: @escaping LogProgress
     ) throws -> TransferReport {
         let start = ContinuousClock.now
+        let total = expectedSize.map { Int($0) }
         let connection = try Leadership.connect(conninfo)
         defer { connection.close() }
         try Migrations.apply(connection)
@@ -37,14 +38,14 @@ package enum LogImport {
                 var reader = LineReader(descriptor)
                 while let line = try reader.next() {
                     try lines.add(line).write(to: &writer)
-                    if lines.count % 4_096 == 0 { progress(lines.count, expectedSize.map { Int($0) }) }
+                    if lines.count % 4_096 == 0 { progress(lines.count, total) }
                 }
             }
         } catch let error as PostgresError where error.sqlState == "23505" {
             throw ImportError(
                 line: nil, reason: "an event comes twice (\(error.detail ?? error.message))")
         }
-        progress(lines.count, expectedSize.map { Int($0) })
+        progress(lines.count, total)
         try checkVersions(connection)
         try lines.check(expectedRoot: expectedRoot, expectedSize: expectedSize)
         _ = try connection.query(
@@ -88,8 +89,7 @@ package enum LogImport {
         guard head.position == 0, !found else {
             throw ImportError(
                 line: nil,
-                reason: "the ledger holds \(head.position) events already; an import needs an "
-                    + "empty one")
+                reason: "the ledger holds \(head.position) events; an import needs an empty one")
         }
     }
 
@@ -107,6 +107,8 @@ private struct ImportedLines {
     private(set) var count = 0
     private(set) var tree = MerkleFrontier()
     private(set) var recordedAt = Timestamp(microseconds: 0)
+    /// Of the streams of resources and keys, which are few; the others are left to a query.
+    private var versions: [String: Int64] = [:]
 
     mutating func add(_ line: [UInt8]) throws -> StoredEvent {
         count += 1
@@ -125,12 +127,20 @@ private struct ImportedLines {
         }
     }
 
-    private func check(_ event: StoredEvent) throws {
+    private mutating func check(_ event: StoredEvent) throws {
+        let count = count
         func refuse(_ reason: String) -> ImportError { ImportError(line: count, reason: reason) }
         guard event.position == Int64(count) else {
             throw refuse("position \(event.position) where \(count) is due")
         }
-        guard event.version >= 1 else { throw refuse("versions begin at 1") }
+        if StreamName.statePrefixes.contains(where: { event.stream.hasPrefix($0) }) {
+            let due = versions[event.stream, default: 0] + 1
+            guard event.version == due else {
+                throw refuse(
+                    "version \(event.version) of stream \(event.stream) where \(due) is due")
+            }
+            versions[event.stream] = due
+        }
         guard event.recordedAt >= recordedAt else {
             throw refuse("recorded at \(event.recordedAt), before the line in front of it")
         }
@@ -148,7 +158,8 @@ private struct ImportedLines {
             throw ImportError(
                 line: nil,
                 reason: "the tree over the lines has root \(tree.root.base64), not "
-                    + "\(expectedRoot.base64): a line was changed, or it is another ledger's export")
+                    + "\(expectedRoot.base64): a line was changed, or it is another ledger's export"
+            )
         }
     }
 }
@@ -166,48 +177,5 @@ extension StoredEvent {
         writer.text(actor)
         writer.bytes(data)
         if let correlation { writer.text(correlation) } else { writer.null() }
-    }
-}
-
-/// Splits what is read from a file descriptor into lines.
-private struct LineReader {
-    /// More than any event that the ledger takes.
-    static let lineBytesMax = 64 << 20
-
-    private let descriptor: Int32
-    private var buffer = [UInt8](repeating: 0, count: 256 << 10)
-    private var filled = 0
-    private var start = 0
-    private var lines = 0
-
-    init(_ descriptor: Int32) { self.descriptor = descriptor }
-
-    /// The next line without its end; nil after the last.
-    mutating func next() throws -> [UInt8]? {
-        var line: [UInt8] = []
-        while true {
-            if start == filled {
-                filled = try FileDescriptor.read(into: &buffer, from: descriptor)
-                start = 0
-                if filled == 0 {
-                    guard line.isEmpty else {
-                        throw ImportError(line: lines + 1, reason: "the line has no end")
-                    }
-                    return nil
-                }
-            }
-            let rest = buffer[start..<filled]
-            if let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
-                line += buffer[start..<end]
-                start = end + 1
-                lines += 1
-                return line
-            }
-            line += rest
-            start = filled
-            guard line.count <= Self.lineBytesMax else {
-                throw ImportError(line: lines + 1, reason: "the line is too long")
-            }
-        }
     }
 }

@@ -12,7 +12,7 @@ import Postgres
 struct SequencerCore: Sendable {
     private(set) var head: Head
     private(set) var state: State
-    private var generator = SystemRandomNumberGenerator()
+    private var generator = EventIDRandomness()
 
     init(head: Head, state: State) {
         self.head = head

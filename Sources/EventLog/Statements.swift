@@ -98,6 +98,9 @@ extension Batch {
 /// Look-ups of what a batch needs to know.
 enum LookUp {
     /// The first assignments of these subjects, by the log's own index on streams.
+    ///
+    /// The LIMIT keeps PostgreSQL from joining the whole log instead, which is what it would plan,
+    /// once and for long, while the log is small.
     static func assignments(_ keys: [AssignmentKey]) -> Statement {
         var streams = BinaryArray(.text, capacity: keys.count)
         for key in keys { streams.append(text: StreamName.assignment(key.experiment, key.subject)) }
@@ -106,7 +109,7 @@ enum LookUp {
             SELECT k.n, e.position, e.data
               FROM unnest($1::text[]) WITH ORDINALITY AS k(stream, n),
                    LATERAL (SELECT position, data FROM ledger.events
-                             WHERE stream = k.stream AND version = 1) AS e
+                             WHERE stream = k.stream AND version = 1 LIMIT 1) AS e
             """, [.array(streams)])
     }
 

@@ -88,7 +88,8 @@ package enum LogVerification {
             guard wrong.count > 0 else { continue }
             check.find(
                 wrong.int64(0, 0),
-                "version \(wrong.int64(0, 1)) of stream \(stream) where \(wrong.int64(0, 2)) is due")
+                "version \(wrong.int64(0, 1)) of stream \(stream) where \(wrong.int64(0, 2)) is due"
+            )
         }
     }
 }

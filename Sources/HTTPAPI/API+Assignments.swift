@@ -11,6 +11,7 @@ extension API {
             let id = try context.resourceID(.experiment)
             let body = try await request.bytes()
             let asked = try AssignmentRequest(body)
+            try request.check(assign: asked.assign)
             if asked.assign {
                 let context = try request.context(actor, body: body, answer: Self.answer)
                 return Self.response(try await assign(id, asked.subjects, context))
@@ -61,11 +62,13 @@ extension API {
             if let id = name.string.flatMap({ ResourceID($0) }) {
                 ids.append(id)
             } else {
-                reader.problem("experiments/\(index)", "\(ResourceID.rule).")
+                problems.list.append(
+                    Problem("/experiments/\(index)", "An experiment's ID: \(ResourceID.rule)."))
             }
         }
         let assign = reader.bool("assign") ?? true
         guard problems.list.isEmpty, let subject else { throw Refusal.invalid(problems.list) }
+        try request.check(assign: assign)
         guard assign else {
             let keys = ids.map { AssignmentKey(experiment: $0, subject: subject) }
             return Response(json: Self.answer(try await read(keys, request), byExperiment: true))
@@ -88,13 +91,16 @@ extension API {
         let id = reader.id("experiment_id", required: true)
         let subjects = reader.array("subject_ids", max: Limits.batchLengthMax, required: true)
         for (index, subject) in subjects.enumerated() where subject.string == nil {
-            reader.problem("subject_ids/\(index)", "A subject ID is a string.")
+            problems.list.append(
+                Problem("/subject_ids/\(index)", "A subject ID is a string."))
         }
         guard problems.list.isEmpty, let id else { throw Refusal.invalid(problems.list) }
         let context = try request.context(actor, body: body) {
             Self.publicAnswer($0.assignments).bytes
         }
-        let receipt = try await assign(id, subjects.compactMap(\.string), context)
+        let receipt = try await pointing(
+            { $0.replacing("/subjects/", with: "/subject_ids/", maxReplacements: 1) },
+            { try await assign(id, subjects.compactMap(\.string), context) })
         if let answer = receipt.replayedAnswer { return .replayed(answer) }
         return Response(json: Self.publicAnswer(receipt.assignments))
     }
@@ -103,8 +109,12 @@ extension API {
         json { writer in
             writer.key("assignments")
             writer.beginObject()
-            var seen: Set<String> = []
-            for answer in answers where seen.insert(answer.subject).inserted {
+            // Subjects are the same only byte for byte, as keys are and strings are not.
+            var seen: Set<AssignmentKey> = []
+            for answer in answers
+            where seen.insert(
+                AssignmentKey(experiment: answer.experiment, subject: answer.subject)
+            ).inserted {
                 writer.key(answer.subject)
                 writer.string(orNull: answer.variant?.text)
             }
@@ -201,6 +211,15 @@ extension API {
                 writer.endObject()
             }
             writer.endArray()
+        }
+    }
+}
+
+extension Request {
+    /// Assigning happens now: a wish for another time is no part of it.
+    fileprivate func check(assign: Bool) throws {
+        if assign, parameter("asOf") != nil {
+            throw HTTPProblem.parameter("asOf", #"it goes with "assign": false."#)
         }
     }
 }

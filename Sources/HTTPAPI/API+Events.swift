@@ -42,7 +42,11 @@ extension API {
         let context = try request.context(actor, body: body) {
             Self.appended($0, isSingle: isSingle).bytes
         }
-        let receipt = try await log.sequencer.submit(.append(proposals), context)
+        // The decider knows proposals, not whether a single one came in a list.
+        let isListOfOne = !isSingle && values.count == 1
+        let receipt = try await pointing({ isListOfOne ? "/0\($0)" : $0 }) {
+            try await log.sequencer.submit(.append(proposals), context)
+        }
         if let answer = receipt.replayedAnswer { return .replayed(answer, status: .created) }
         let answer = Self.appended(receipt, isSingle: isSingle)
         if receipt.isReplay { return .replayed(answer.bytes, status: .created) }
@@ -54,9 +58,10 @@ extension API {
         in body: [UInt8], of request: Request
     ) throws -> ([JSONValue], isSingle: Bool) {
         if request.headers[.contentType]?.contains("ndjson") ?? false {
-            let lines = body.split(separator: UInt8(ascii: "\n"))
+            let lines = body.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
             var values: [JSONValue] = []
-            for (index, line) in lines.enumerated() {
+            for (index, line) in lines.enumerated()
+            where !line.isEmpty && line != [UInt8(ascii: "\r")] {
                 do throws(JSONError) { values.append(try JSONValue.parse(Array(line))) } catch {
                     throw HTTPProblem.malformed("Line \(index + 1) is not valid JSON: \(error).")
                 }

@@ -32,6 +32,7 @@ extension API {
         router.post("/v1/experiments/:id/cohorts") { request, context in
             let actor = try authorize(request, .editor)
             let id = try context.resourceID(.experiment)
+            try request.refuseCondition()
             let body = try await request.bytes()
             let cohort = try ResourceDocument.cohort(
                 indexed(try request.json(from: body), for: id))
@@ -46,6 +47,7 @@ extension API {
         router.post("/v1/experiments/:id/\(name)") { request, context in
             let actor = try authorize(request, .editor)
             let id = try context.resourceID(.experiment)
+            try request.refuseCondition()
             let body = try await request.bytes()
             let problems = Problems()
             let step = read(DocumentReader(try request.json(from: body), "", problems), id)
@@ -59,5 +61,14 @@ extension API {
         guard case .object(let members) = cohort, cohort["index"] == nil else { return cohort }
         let next = (log.view.snapshot.state.experiments[id]?.cohorts.count ?? 0) + 1
         return .object([.init("index", .number(JSONNumber(next)))] + members)
+    }
+}
+
+extension Request {
+    /// A step keeps no condition; passing over one would lose someone's update.
+    fileprivate func refuseCondition() throws {
+        if headers[.ifMatch] != nil {
+            throw HTTPProblem.parameter("If-Match", "it goes with PUT /v1/resources.")
+        }
     }
 }

@@ -134,8 +134,9 @@ extension API {
     // MARK: Applying
 
     private func apply(_ request: Request, _ actor: String) async throws -> Response {
+        try request.allow(parameters: ["dryRun", "reopen", "reason"])
         let body = try await request.bytes()
-        let documents = try Self.documents(in: body, of: request)
+        let (documents, isList) = try Self.documents(in: body, of: request)
         let options = ApplyOptions(
             expectedResourceVersion: try request.expectedResourceVersion(),
             reopenReason: try Self.reopenReason(request))
@@ -143,8 +144,13 @@ extension API {
             throw HTTPProblem.parameter("If-Match", "it goes with a single document.")
         }
         let command = Command.apply(documents, options)
-        if try request.flag("dryRun") { return try dryRun(command) }
-        return try await submit(command, request, actor, body: body)
+        let isDryRun = try request.flag("dryRun")
+        // The decider knows documents, not whether a single one came in a list.
+        let isListOfOne = isList && documents.count == 1
+        return try await pointing({ isListOfOne ? "/0\($0)" : $0 }) {
+            if isDryRun { return try dryRun(command) }
+            return try await submit(command, request, actor, body: body)
+        }
     }
 
     /// Sends a command to the sequencer and answers with what it recorded.
@@ -159,14 +165,8 @@ extension API {
 
     private static func documents(
         in body: [UInt8], of request: Request
-    ) throws -> [ResourceDocument] {
-        var values: [JSONValue]
-        if request.hasYAMLBody {
-            values = try YAML.documents(in: body)
-        } else {
-            let value = try JSONValue.parse(body)
-            values = value.array ?? [value]
-        }
+    ) throws -> ([ResourceDocument], isList: Bool) {
+        let (values, isList) = try values(in: body, of: request)
         guard !values.isEmpty, values.count <= Limits.batchLengthMax else {
             throw HTTPProblem.malformed(
                 "Send 1 to \(Limits.batchLengthMax) documents, not \(values.count).")
@@ -175,12 +175,29 @@ extension API {
         var problems: [Problem] = []
         for (index, value) in values.enumerated() {
             do throws(Refusal) {
-                let pointer = values.count == 1 ? "" : "/\(index)"
+                let pointer = isList ? "/\(index)" : ""
                 documents.append(try ResourceDocument(value, pointer: pointer))
             } catch { problems += error.problems }
         }
         guard problems.isEmpty else { throw Refusal.invalid(problems) }
-        return documents
+        return (documents, isList)
+    }
+
+    private static func values(
+        in body: [UInt8], of request: Request
+    ) throws -> ([JSONValue], isList: Bool) {
+        if request.hasYAMLBody {
+            let values = try YAML.documents(in: body)
+            return (values, values.count > 1)
+        }
+        do throws(JSONError) {
+            let value = try JSONValue.parse(body)
+            return value.array.map { ($0, true) } ?? ([value], false)
+        } catch {
+            throw HTTPProblem.malformed(
+                "The body is not valid JSON: \(error). YAML comes with Content-Type: "
+                    + "\(MediaType.yaml.rawValue).")
+        }
     }
 
     private static func reopenReason(_ request: Request) throws -> String? {

@@ -28,7 +28,12 @@ package struct API: Sendable {
 
     /// What answers requests.
     package func responder() -> some HTTPResponder<APIContext> {
-        let router = Router(context: APIContext.self)
+        Responder(router: router().buildResponder(), api: self)
+    }
+
+    /// All routes.
+    func router() -> Router<APIContext> {
+        let router = Router(context: APIContext.self, options: .autoGenerateHeadEndpoints)
         addResourceRoutes(to: router)
         addLifecycleRoutes(to: router)
         addAssignmentRoutes(to: router)
@@ -36,7 +41,7 @@ package struct API: Sendable {
         addHistoryRoutes(to: router)
         addKeyRoutes(to: router)
         addOperationRoutes(to: router)
-        return Responder(router: router.buildResponder(), api: self)
+        return router
     }
 }
 
@@ -57,6 +62,9 @@ package struct APIContext: RequestContext {
     package init(source: ApplicationRequestContextSource) {
         coreContext = .init(source: source)
     }
+
+    /// Whether the router found nothing to answer; it says so in place of the route.
+    fileprivate var matchedNoRoute: Bool { endpointPath == "NotFound" }
 }
 
 /// Around every request: its ID, its time, and its error made readable.
@@ -70,15 +78,16 @@ where Inner.Context == APIContext {
         let requestID = request.headers[.requestID].flatMap(Self.acceptable) ?? Self.newID()
         var response: Response
         do {
+            try request.refuseNUL()
             response = try await router.respond(to: request, context: context)
-            if context.endpointPath == nil { response = HTTPProblem.noRoute(request).response }
+            if context.matchedNoRoute { response = HTTPProblem.noRoute(request).response }
         } catch {
             let problem = HTTPProblem(error)
             log(problem, error, request, requestID)
             response = problem.response
         }
         response.headers[.requestID] = requestID
-        let route = context.endpointPath ?? "none"
+        let route = context.matchedNoRoute ? "none" : context.endpointPath ?? "none"
         let method = request.method.rawValue
         api.metrics.requestSeconds(route: route, method: method)
             .observe(ContinuousClock.now - started)

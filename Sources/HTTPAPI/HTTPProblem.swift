@@ -118,9 +118,6 @@ extension HTTPProblem {
         case let error as SequencerError: self.init(error)
         case let error as JSONError: self = .malformed("The body is not valid JSON: \(error).")
         case let error as PostgresError: self = .unavailable(error)
-        case let error as HTTPError where error.status == .contentTooLarge: self = .bodyTooLarge
-        case let error as HTTPError:
-            self.init(error.status, "http", "The request can't be served", error.body ?? "")
         default:
             self.init(
                 .internalServerError, "internal", "Something went wrong in the ledger",
@@ -179,5 +176,21 @@ extension HTTPProblem {
         unavailable(
             "database-unavailable", "The database did not answer",
             "Reading from PostgreSQL failed; try again in a moment.")
+    }
+}
+
+/// Does what may be refused, and leads the pointers of a refusal through `place`.
+func pointing<Result>(
+    _ place: (String) -> String, _ body: () async throws -> Result
+) async throws -> Result {
+    do { return try await body() } catch {
+        var refusal: Refusal
+        switch error {
+        case let refused as Refusal: refusal = refused
+        case SequencerError.refused(let refused): refusal = refused
+        default: throw error
+        }
+        refusal.problems = refusal.problems.map { Problem(place($0.pointer), $0.detail) }
+        throw refusal
     }
 }

@@ -4,12 +4,15 @@ import EventLog
 import HTTPTypes
 import Hummingbird
 import JSON
+import NIOCore
 
 extension Request {
     /// The whole body; larger than the limit is a 413.
     func bytes() async throws -> [UInt8] {
-        let buffer = try await body.collect(upTo: Limits.requestBodyBytesMax)
-        return Array(buffer.readableBytesView)
+        do {
+            let buffer = try await body.collect(upTo: Limits.requestBodyBytesMax)
+            return Array(buffer.readableBytesView)
+        } catch is NIOTooManyBytesError { throw HTTPProblem.bodyTooLarge }
     }
 
     /// The body as JSON or, by its content type, YAML; empty is an empty object.
@@ -40,6 +43,21 @@ extension Request {
         uri.queryParameters[Substring(name)].map(String.init)
     }
 
+    /// Refuses parameters other than these: a mistyped `dryRun` must not record anything.
+    func allow(parameters known: [String]) throws {
+        for (name, _) in uri.queryParameters where !known.contains(String(name)) {
+            throw HTTPProblem.parameter(
+                String(name), "it is not known here; known: \(known.joined(separator: ", ")).")
+        }
+    }
+
+    /// PostgreSQL has no text with U+0000, so nothing can be found by one.
+    func refuseNUL() throws {
+        for (name, value) in uri.queryParameters where value.utf8.contains(0) {
+            throw HTTPProblem.parameter(String(name), "it contains the character U+0000.")
+        }
+    }
+
     func flag(_ name: String) throws -> Bool {
         switch parameter(name) {
         case nil, "false", "0": return false
@@ -66,7 +84,7 @@ extension Request {
 
     /// The resource version that `If-Match` asks for.
     func expectedResourceVersion() throws -> Int64? {
-        guard let text = headers[.ifMatch], text != "*" else { return nil }
+        guard let text = headers[.ifMatch] else { return nil }
         var tag = text[...]
         if tag.hasPrefix("W/") { tag = tag.dropFirst(2) }
         guard let version = Int64(tag.filter { $0 != "\"" }) else {
@@ -134,12 +152,17 @@ extension String {
                 bytes.append(byte)
                 continue
             }
-            guard let high = rest.popFirst(), let low = rest.popFirst(),
-                let value = UInt8(
-                    String(decoding: [high, low], as: UTF8.self), radix: 16)
+            guard let high = rest.popFirst()?.hexDigitValue,
+                let low = rest.popFirst()?.hexDigitValue
             else { return nil }
-            bytes.append(value)
+            bytes.append(high << 4 | low)
         }
         self.init(validating: bytes, as: UTF8.self)
+    }
+}
+
+extension UInt8 {
+    fileprivate var hexDigitValue: UInt8? {
+        Character(UnicodeScalar(self)).hexDigitValue.map { UInt8($0) }
     }
 }

@@ -4,16 +4,17 @@ import Yams
 /// Documents as YAML. Scalars are read by the JSON schema of YAML 1.2: dates and odd spellings of
 /// booleans stay texts, numbers keep the text they were written in.
 enum YAML {
-    /// All documents of a stream, without empty ones.
+    /// All documents of a stream, without empty ones; any error refuses all of it.
     static func documents(in bytes: [UInt8]) throws -> [JSONValue] {
         guard let text = String(validating: bytes, as: UTF8.self) else {
             throw HTTPProblem.malformed("The YAML is not UTF-8.")
         }
+        try refuseAliases(in: text)
         var documents: [JSONValue] = []
-        var budget = nodesMax
         do {
-            for node in try Yams.compose_all(yaml: text) {
-                let value = try value(of: node, depth: 0, &budget)
+            let parser = try Yams.Parser(yaml: text)
+            while let node = try parser.nextRoot() {
+                let value = try value(of: node, depth: 0)
                 if !value.isNull { documents.append(value) }
             }
         } catch let error as YamlError {
@@ -29,32 +30,39 @@ enum YAML {
 
     // MARK: Reading
 
-    /// Nodes in all documents of a stream; aliases can make a small text a huge tree.
-    private static let nodesMax = 1_000_000
+    /// Aliases make a small text a huge tree, over which Yams would hash for ever where it is a key.
+    ///
+    /// Found before Yams sees them, and so also where `&name` and `*name` stand in a text.
+    private static func refuseAliases(in text: String) throws {
+        let anchors = Set(text.utf8.names(after: UInt8(ascii: "&")))
+        guard !anchors.isEmpty else { return }
+        for alias in text.utf8.names(after: UInt8(ascii: "*")) where anchors.contains(alias) {
+            throw HTTPProblem.malformed(
+                "The YAML has &\(alias) and *\(alias): aliases are not allowed; write the value out.")
+        }
+    }
 
-    private static func value(
-        of node: Node, depth: Int, _ budget: inout Int
-    ) throws -> JSONValue {
-        budget -= 1
-        guard depth < JSONScanner.depthMax, budget > 0 else {
-            throw HTTPProblem.malformed("The YAML is nested too deeply or too large.")
+    private static func value(of node: Node, depth: Int) throws -> JSONValue {
+        guard depth < JSONScanner.depthMax else {
+            throw HTTPProblem.malformed("The YAML is nested too deeply.")
         }
         switch node {
         case .scalar(let scalar): return value(of: scalar)
         case .sequence(let sequence):
-            return .array(try sequence.map { try value(of: $0, depth: depth + 1, &budget) })
+            return .array(try sequence.map { try value(of: $0, depth: depth + 1) })
         case .mapping(let mapping):
             var members: [JSONValue.Member] = []
+            var keys: Set<String> = []
             for (key, element) in mapping {
                 guard case .scalar(let name) = key else {
                     throw HTTPProblem.malformed("A key of the YAML is not a text.")
                 }
-                guard !members.contains(where: { $0.key == name.string }) else {
+                guard keys.insert(name.string).inserted else {
                     throw HTTPProblem.malformed(
                         "Duplicate key \(name.string) in the YAML, line "
                             + "\(key.mark?.line ?? 0).")
                 }
-                members.append(.init(name.string, try value(of: element, depth: depth + 1, &budget)))
+                members.append(.init(name.string, try value(of: element, depth: depth + 1)))
             }
             return .object(members)
         case .alias:
@@ -104,5 +112,20 @@ enum YAML {
         let readsAsText = Resolver.default.resolveTag(of: .scalar(scalar)) == Tag.Name.str
         let isText = value(of: scalar) == .string(text)
         return readsAsText && isText ? .any : .doubleQuoted
+    }
+}
+
+extension String.UTF8View {
+    /// The names of anchors or aliases, as YAML would read them after this indicator.
+    fileprivate func names(after indicator: UInt8) -> [String] {
+        split(separator: indicator, omittingEmptySubsequences: false).dropFirst().compactMap {
+            let name = $0.prefix { byte in
+                let scalar = UnicodeScalar(byte)
+                return scalar.properties.isAlphabetic && scalar.isASCII
+                    || (0x30...0x39).contains(byte) || byte == UInt8(ascii: "_")
+                    || byte == UInt8(ascii: "-")
+            }
+            return name.isEmpty ? nil : String(decoding: name, as: UTF8.self)
+        }
     }
 }

@@ -179,8 +179,10 @@ private func hexDigit(_ nibble: UInt8) -> UInt8 {
 /// The shortest decimal text that reads back as `value`: `0.5`, `1`, `1e-7`, never `1.0` or `1e-07`.
 package func shortestForm(of value: Double) -> String {
     let text = value.description
-    if text.hasSuffix(".0") { return String(text.dropLast(2)) }
-    guard let exponent = text.firstIndex(of: "e") else { return text }
+    // By bytes, as comparing characters costs more than all the rest.
+    guard let exponent = text.utf8.firstIndex(of: UInt8(ascii: "e")) else {
+        return text.utf8.suffix(2).elementsEqual(".0".utf8) ? String(text.dropLast(2)) : text
+    }
     var mantissa = text[..<exponent]
     if mantissa.hasSuffix(".0") { mantissa = mantissa.dropLast(2) }
     var digits = text[text.index(after: exponent)...]

@@ -115,7 +115,8 @@ extension RebuildVerifyReport {
             "SELECT count(*) FROM \(ProjectionSchema.next).\(table.name)")
         rows += Int(counted.int64(0, 0))
         let found = try connection.query(
-            comparison(table, compared), [.int32(Int32(Rebuild.differencesMax - differences.count))])
+            comparison(table, compared), [.int32(Int32(Rebuild.differencesMax - differences.count))]
+        )
         for row in 0..<found.count {
             count += row == 0 ? Int(found.int64(0, 0)) : 0
             guard !found.isNull(row, 1) else { continue }

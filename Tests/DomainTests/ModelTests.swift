@@ -1,5 +1,6 @@
 import Crypto
 import JSON
+import SeededRandomness
 import Testing
 
 @testable import Domain

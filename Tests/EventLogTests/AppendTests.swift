@@ -13,7 +13,7 @@ struct AppendTests {
     private func proposal(_ id: String, _ lab: String) throws -> ProposedEvent {
         var proposal = ProposedEvent(
             type: "LabCreated", data: try .parse(Array(#"{"metadata":{"id":"\#(lab)"}}"#.utf8)))
-        proposal.id = try #require(EventID(id))
+        proposal.id = EventID(id)
         return proposal
     }
 
@@ -141,7 +141,7 @@ struct AppendTests {
         let database = try TestDatabase()
         let first = try database.lead()
         let command = Command.apply(
-            [.group(.lab, GroupDocument(id: "A", name: nil, description: nil, status: nil))],
+            [.group(.lab, GroupDocument(id: "A"))],
             ApplyOptions())
         let recorded = try await first.sequencer.submit(command, context("k", request: "a"))
         #expect(recorded.replayedAnswer == nil)
@@ -161,7 +161,7 @@ struct AppendTests {
         let log = try database.lead()
         defer { log.stop() }
         let command = Command.apply(
-            [.group(.lab, GroupDocument(id: "A", name: nil, description: nil, status: nil))],
+            [.group(.lab, GroupDocument(id: "A"))],
             ApplyOptions())
         _ = try await log.sequencer.submit(command, context("k", request: "a"))
         await #expect(throws: SequencerError.self) {

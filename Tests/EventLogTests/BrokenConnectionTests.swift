@@ -1,13 +1,13 @@
 import Domain
 import EventLog
 import Postgres
-import Synchronization
 import Testing
+import SeededRandomness
 import TestSupport
 
 @Suite("When the writer's connection breaks")
 struct BrokenConnectionTests {
-    private func killSequencer(_ connection: Connection) throws {
+    @Sendable private func killSequencer(_ connection: Connection) throws {
         _ = try connection.query(
             """
             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -22,11 +22,17 @@ struct BrokenConnectionTests {
         defer { log.stop() }
         try await log.createExperiment("HERO")
         let before = log.view.position
-        let running = Atomic<Bool>(true)
-        let killer = OSThread.start(name: "killer") {
-            guard let connection = try? database.connect() else { return }
-            defer { connection.close() }
-            while running.load(ordering: .relaxed) { try? killSequencer(connection) }
+        let seed = UInt64.random(in: 0...(.max))
+        let killer = Task {
+            var generator = SeededGenerator(seed: seed)
+            var kills = 0
+            while !Task.isCancelled {
+                let progress = Int64.random(in: 1...60, using: &generator)
+                await log.view.waitForCommit(beyond: log.view.position + progress)
+                try await log.reader.pool.run(killSequencer)
+                kills += 1
+            }
+            return kills
         }
         let acknowledged = await withTaskGroup(of: [String: ResourceID].self) { group in
             for client in 0..<32 {
@@ -43,8 +49,10 @@ struct BrokenConnectionTests {
             }
             return await group.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
         }
-        running.store(false, ordering: .relaxed)
-        killer.join()
+        killer.cancel()
+        log.view.wakeWaiters()
+        let kills = try await killer.value
+        #expect(kills > 3, "seed \(seed)")
         #expect(acknowledged.count == 32 * 60)
         let events = try await log.reader.events(after: before, through: .max, limit: 100_000).events
         var recorded: [String: ResourceID] = [:]

@@ -14,8 +14,7 @@ struct SequencerCoreTests {
     }
 
     private func createLab(_ id: String) throws -> Submission {
-        let document = GroupDocument(
-            id: try #require(ResourceID(id)), name: nil, description: nil, status: nil)
+        let document = GroupDocument(id: try #require(ResourceID(id)))
         return Submission(
             command: .apply([.group(.lab, document)], ApplyOptions()),
             context: CommandContext(actor: "local"), reply: { _ in })

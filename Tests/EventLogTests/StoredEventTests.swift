@@ -1,6 +1,7 @@
 import Domain
-import EventLog
 import Testing
+
+@testable import EventLog
 
 @Suite("An event's line")
 struct StoredEventTests {

@@ -76,12 +76,23 @@ extension TestDatabase {
     /// All rows of all projections, as text.
     func projections() throws -> [String] {
         try ProjectionSchema.tables.flatMap { table in
-            try texts("SELECT '\(table.name) ' || to_jsonb(t)::text FROM projection.\(table.name) t")
+            let name = table.name
+            return try texts("SELECT '\(name) ' || to_jsonb(t)::text FROM projection.\(name) t")
                 .sorted()
         }
     }
 
     func count(_ table: String) throws -> Int {
         Int(try texts("SELECT count(*) FROM \(table)")[0]) ?? -1
+    }
+
+    /// Returns once a session of this name waits for a lock.
+    func waitUntilLocked(_ application: String) throws {
+        let waiting = """
+            SELECT count(*) FROM pg_stat_activity
+             WHERE application_name = '\(application)' AND wait_event_type = 'Lock'
+               AND datname = current_database()
+            """
+        while try texts(waiting) == ["0"] {}
     }
 }

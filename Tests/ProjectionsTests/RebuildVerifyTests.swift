@@ -1,8 +1,8 @@
 import Domain
 import EventLog
 import Postgres
-import Testing
 import TestSupport
+import Testing
 
 @testable import Projections
 

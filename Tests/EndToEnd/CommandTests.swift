@@ -1,0 +1,110 @@
+import Glibc
+import TestSupport
+import Testing
+
+@Suite("The command line", .serialized)
+struct CommandTests {
+    @Test("exits with 2 and names a setting that is unknown")
+    func unknownSetting() throws {
+        let result = try LedgerProcess.run(["serve"], environment: ["LEDGER_LISTN": "x"])
+        #expect(result.status == 2)
+        #expect(result.output.contains("LEDGER_LISTN is no setting"))
+    }
+
+    @Test(
+        "exits with 2 and names a setting that is malformed",
+        arguments: [
+            ("LEDGER_LISTEN", "8080"), ("LEDGER_LOG_LEVEL", "loud"), ("LEDGER_READERS", "0"),
+            ("LEDGER_READERS", "many"),
+        ])
+    func malformedSetting(_ setting: (name: String, value: String)) throws {
+        let result = try LedgerProcess.run(
+            ["serve"], environment: [setting.name: setting.value])
+        #expect(result.status == 2)
+        #expect(result.output.contains(setting.name))
+    }
+
+    @Test("exits with 1 and says what to do where no server answers")
+    func noServer() throws {
+        let result = try LedgerProcess.run(
+            ["get", "experiments", "--url", "http://127.0.0.1:\(freePort())"])
+        #expect(result.status == 1)
+        #expect(result.output.contains("ledger serve"))
+    }
+
+    @Test("serves other addresses with keys only, and makes the first key without a server")
+    func firstKey() throws {
+        let directory = try temporaryDirectory()
+        defer { removeTree(directory) }
+        let refused = try LedgerProcess.run(
+            ["serve", "--listen", "0.0.0.0:0", "--data-dir", directory])
+        #expect(refused.status == 1)
+        #expect(refused.output.contains("ledger keys create --role admin --data-dir"))
+        let created = try LedgerProcess.run(
+            ["keys", "create", "--role", "admin", "--id", "root", "--data-dir", directory])
+        #expect(created.status == 0)
+        let secret = created.output.split(whereSeparator: \.isWhitespace).first {
+            $0.hasPrefix("ldg_root_")
+        }
+        let key = String(try #require(secret))
+        // On loopback no key is needed, so one that is sent shows whether it is known.
+        let server = try LedgerProcess.serve(dataDirectory: directory)
+        defer {
+            server.kill(SIGTERM)
+            server.wait()
+        }
+        let listed = try LedgerProcess.run(["keys", "list", "--url", server.url, "--key", key])
+        #expect(listed.status == 0)
+        #expect(listed.output.contains("root"))
+        let wrong = try LedgerProcess.run(
+            ["keys", "list", "--url", server.url, "--key", key + "0"])
+        #expect(wrong.status == 1)
+    }
+
+    @Test("applies the example from draft to winner, and reads its whole history")
+    func example() throws {
+        let directory = try temporaryDirectory()
+        defer { removeTree(directory) }
+        let server = try LedgerProcess.serve(dataDirectory: directory)
+        defer {
+            server.kill(SIGTERM)
+            server.wait()
+        }
+        let example = #filePath.dropLast("Tests/EndToEnd/CommandTests.swift".count) + "ops/example/"
+        func run(_ arguments: String...) throws -> String {
+            let result = try LedgerProcess.run(arguments + ["--url", server.url])
+            #expect(result.status == 0, "\(arguments): \(result.output)")
+            return result.output
+        }
+        _ = try run("apply", "-f", example + "1-draft.yaml")
+        #expect(try run("assign", "HERO-NOV-2024", "v1").contains("NOT_ACTIVE"))
+        _ = try run("apply", "-f", example + "2-active.yaml")
+        #expect(try run("assign", "HERO-NOV-2024", "v1", "v2").contains("NEW"))
+        _ = try run("apply", "-f", example + "3-second-cohort.yaml")
+        #expect(try run("apply", "-f", example + "3-second-cohort.yaml").contains("unchanged"))
+        #expect(try run("assign", "HERO-NOV-2024", "v1", "v2").contains("EXISTING"))
+        _ = try run("apply", "-f", example + "4-winner.yaml")
+        #expect(try run("assign", "HERO-NOV-2024", "v1").contains("WINNER"))
+        let history = try run("history", "HERO-NOV-2024")
+        for step in ["ExperimentCreated", "CohortAdded", "ExperimentActivated", "WinnerDeclared"] {
+            #expect(history.contains(step))
+        }
+        let exported = try LedgerProcess.run(["export", "--data-dir", directory, "-o", directory + "/log"])
+        #expect(exported.status == 0, "\(exported.output)")
+        let other = try temporaryDirectory()
+        defer { removeTree(other) }
+        let imported = try LedgerProcess.run(["import", directory + "/log", "--data-dir", other])
+        #expect(imported.status == 0, "\(imported.output)")
+        let again = try LedgerProcess.run(["export", "--data-dir", other, "-o", other + "/log"])
+        #expect(again.status == 0, "\(again.output)")
+        #expect(try bytes(directory + "/log") == bytes(other + "/log"))
+    }
+
+    private func bytes(_ path: String) throws -> [UInt8] {
+        let file = try #require(fopen(path, "r"))
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        while case let byte = fgetc(file), byte != EOF { bytes.append(UInt8(byte)) }
+        return bytes
+    }
+}

@@ -1,0 +1,152 @@
+import Curl
+import Glibc
+import JSON
+import Postgres
+import Synchronization
+import Testing
+
+/// The real binary, run as a process of its own.
+struct LedgerProcess {
+    let pid: pid_t
+    let url: String
+
+    /// Beside the test runner, where the build puts every product.
+    static let binary: String = {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+        let path = String(decoding: buffer.prefix(max(0, length)).map(UInt8.init), as: UTF8.self)
+        return path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex) + "/ledger"
+    }()
+
+    /// Starts a server and waits until it listens.
+    static func serve(
+        dataDirectory: String, port: Int = 0, flags: [String] = []
+    ) throws -> LedgerProcess {
+        let (pid, output) = try spawn(
+            ["serve", "--data-dir", dataDirectory, "--listen", "127.0.0.1:\(port)"] + flags)
+        var text = ""
+        while let line = output.readLine() {
+            text += line + "\n"
+            guard line.hasPrefix("{"), let json = try? JSONValue.parse(Array(line.utf8)),
+                let url = json["url"]?.string
+            else { continue }
+            output.drainInBackground()
+            return LedgerProcess(pid: pid, url: url)
+        }
+        throw Failure(description: "the server did not start:\n\(text)")
+    }
+
+    /// Runs a command to its end.
+    static func run(
+        _ arguments: [String], environment: [String: String] = [:]
+    ) throws -> (status: Int32, output: String) {
+        let (pid, output) = try spawn(arguments, environment: environment)
+        var text = ""
+        while let line = output.readLine() { text += line + "\n" }
+        return (wait(pid), text)
+    }
+
+    func kill(_ signal: Int32) { Glibc.kill(pid, signal) }
+
+    /// Waits for the process to end; its exit status, or minus the signal that ended it.
+    @discardableResult
+    func wait() -> Int32 { Self.wait(pid) }
+
+    private static func wait(_ pid: pid_t) -> Int32 {
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0 && errno == EINTR {}
+        let signal = status & 0x7F
+        return signal == 0 ? (status >> 8) & 0xFF : -signal
+    }
+
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    /// One at a time, so that no process inherits the pipe of another.
+    private static let isSpawning = Mutex(())
+
+    private static func spawn(
+        _ arguments: [String], environment: [String: String] = [:]
+    ) throws -> (pid_t, ProcessOutput) {
+        try isSpawning.withLock { _ in try spawnAlone(arguments, environment) }
+    }
+
+    /// Starts the binary, its output and errors in one pipe.
+    private static func spawnAlone(
+        _ arguments: [String], _ environment: [String: String]
+    ) throws -> (pid_t, ProcessOutput) {
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { throw Failure(description: "pipe: \(errno)") }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
+        posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
+        let words: [UnsafeMutablePointer<CChar>?] =
+            ([binary] + arguments).map { strdup($0) } + [nil]
+        var variables = [UnsafeMutablePointer<CChar>?]()
+        var entry = environ
+        while let variable = entry.pointee {
+            variables.append(strdup(variable))
+            entry += 1
+        }
+        variables += environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { (words + variables).forEach { free($0) } }
+        var pid: pid_t = 0
+        let result = posix_spawn(&pid, binary, &actions, nil, words, variables)
+        close(ends[1])
+        guard result == 0 else { throw Failure(description: "\(binary): \(result)") }
+        return (pid, ProcessOutput(descriptor: ends[0]))
+    }
+}
+
+/// The reading end of a process's output.
+final class ProcessOutput: @unchecked Sendable {
+    // Touched by one thread at a time: the test's, and after `drainInBackground()` the drain's.
+    private let descriptor: Int32
+    private var buffer: [UInt8] = []
+
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
+    deinit { close(descriptor) }
+
+    /// The next line; nil at the end.
+    func readLine() -> String? {
+        while true {
+            if let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
+                defer { buffer.removeFirst(end + 1) }
+                return String(decoding: buffer[..<end], as: UTF8.self)
+            }
+            var chunk = [UInt8](repeating: 0, count: 65_536)
+            let count = read(descriptor, &chunk, chunk.count)
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { return nil }
+            buffer += chunk[..<count]
+        }
+    }
+
+    /// Keeps a full pipe from stopping the process.
+    func drainInBackground() {
+        OSThread.start(name: "drain") { [self] in while readLine() != nil {} }
+    }
+}
+
+/// A port that was free a moment ago.
+func freePort() -> Int {
+    let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    defer { close(descriptor) }
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    return withUnsafeMutablePointer(to: &address) { pointer in
+        pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
+            bind(descriptor, generic, length)
+            getsockname(descriptor, generic, &length)
+        }
+        return Int(UInt16(bigEndian: pointer.pointee.sin_port))
+    }
+}
