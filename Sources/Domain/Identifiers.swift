@@ -57,11 +57,7 @@ package enum StreamName {
     package static let statePrefixes = ["lab/", "subjecttype/", "experiment/", "key/"]
 
     private static func encoded(_ part: String) -> String {
-        let span = part.utf8.span
-        guard
-            span.indices.contains(where: {
-                span[$0] == UInt8(ascii: "/") || span[$0] == UInt8(ascii: "%")
-            })
+        guard part.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "%") })
         else { return part }
         var bytes: [UInt8] = []
         for byte in part.utf8 {

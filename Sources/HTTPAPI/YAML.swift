@@ -18,7 +18,8 @@ enum YAML {
                 if !value.isNull { documents.append(value) }
             }
         } catch let error as YamlError {
-            throw HTTPProblem.malformed("The YAML can't be read: \(error)")
+            // It quotes the line, which can be the whole document.
+            throw HTTPProblem.malformed("The YAML can't be read: \("\(error)".prefix(1_000))")
         }
         return documents
     }

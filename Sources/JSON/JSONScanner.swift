@@ -156,8 +156,18 @@ package struct JSONScanner {
     package mutating func span() throws(JSONError) -> [UInt8] {
         _ = peek()
         let start = offset
-        _ = try value()
+        try skip()
         return Array(UnsafeRawBufferPointer(rebasing: base[start..<offset]))
+    }
+
+    /// Reads past any value without building it; duplicate keys are not looked for.
+    package mutating func skip() throws(JSONError) {
+        switch peek() {
+        case UInt8(ascii: "{"):
+            try object { scanner, _ throws(JSONError) in try scanner.skip() }
+        case UInt8(ascii: "["): try array { scanner throws(JSONError) in try scanner.skip() }
+        default: _ = try value()
+        }
     }
 
     package mutating func bool() throws(JSONError) -> Bool {

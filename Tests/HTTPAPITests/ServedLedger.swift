@@ -1,0 +1,146 @@
+import Curl
+import Domain
+import EventLog
+import JSON
+import Logging
+import ServiceLifecycle
+import Telemetry
+import TestSupport
+import Testing
+
+@testable import HTTPAPI
+
+/// A ledger of a test's own, served over HTTP on a free port of the loopback.
+struct ServedLedger: Sendable {
+    let log: EventLog
+    let port: Int
+
+    /// Serves an empty ledger while `body` runs.
+    static func run(
+        servesWithoutKey: Bool = true, logger: Logger = .silent,
+        _ body: (ServedLedger) async throws -> Void
+    ) async throws {
+        let database = try TestDatabase()
+        let metrics = LedgerMetrics()
+        let log = try database.lead(metrics: metrics)
+        let api = API(
+            log: log, metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey,
+            shutdown: Shutdown())
+        let (ports, running) = AsyncStream.makeStream(of: Int.self)
+        let server = api.application(host: "127.0.0.1", port: 0) { running.yield($0) }
+        let group = ServiceGroup(
+            configuration: .init(services: [.init(service: server)], logger: .silent))
+        let serving = Task {
+            defer { running.finish() }
+            try await group.run()
+        }
+        let port = try #require(await ports.first { _ in true })
+        let result: Result<Void, any Error>
+        do { result = .success(try await body(ServedLedger(log: log, port: port))) } catch {
+            result = .failure(error)
+        }
+        await group.triggerGracefulShutdown()
+        try await serving.value
+        log.stop()
+        try result.get()
+    }
+
+    /// Sends a request; its answer has to be as `schema/openapi.yaml` says.
+    @discardableResult
+    func send(
+        _ method: String, _ path: String, _ body: String? = nil,
+        headers: [(String, String)] = [], sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Answer {
+        try await send(
+            method, path, bytes: body.map { Array($0.utf8) }, headers: headers,
+            sourceLocation: sourceLocation)
+    }
+
+    @discardableResult
+    func send(
+        _ method: String, _ path: String, bytes: [UInt8]?, headers: [(String, String)] = [],
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Answer {
+        let url = "http://127.0.0.1:\(port)\(path)"
+        let response = try await onThread {
+            try Transfer().perform(
+                Request(
+                    method: method, url: url, headers: headers, body: bytes,
+                    timeoutMilliseconds: 60_000))
+        }
+        let answer = Answer(response: response)
+        let faults = OpenAPIDocument.shared.faults(method, path, answer)
+        #expect(faults.isEmpty, "\(method) \(path)", sourceLocation: sourceLocation)
+        return answer
+    }
+
+    func get(
+        _ path: String, accept: String? = nil, sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Answer {
+        try await send(
+            "GET", path, headers: accept.map { [("Accept", $0)] } ?? [],
+            sourceLocation: sourceLocation)
+    }
+
+    func apply(
+        _ document: String, query: String = "", headers: [(String, String)] = [],
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Answer {
+        try await send(
+            "PUT", "/v1/resources\(query)", document, headers: headers,
+            sourceLocation: sourceLocation)
+    }
+
+    func applyYAML(
+        _ document: String, query: String = "", sourceLocation: SourceLocation = #_sourceLocation
+    ) async throws -> Answer {
+        try await apply(
+            document, query: query, headers: [("Content-Type", "application/yaml")],
+            sourceLocation: sourceLocation)
+    }
+}
+
+struct Answer: Sendable {
+    let response: Response
+
+    var status: Int { response.status }
+    var text: String { String(decoding: response.body, as: UTF8.self) }
+    var contentType: String { header("Content-Type") ?? "" }
+    func header(_ name: String) -> String? { response.head.header(name) }
+
+    /// The body as JSON; null where it is none.
+    var json: JSONValue { (try? JSONValue.parse(response.body)) ?? .null }
+
+    subscript(key: String) -> JSONValue? { json[key] }
+
+    /// The problem's type without what all have in common.
+    var problem: String? { json["type"]?.string?.split(separator: ":").last.map(String.init) }
+    var detail: String { json["detail"]?.string ?? "" }
+    var pointers: [String] {
+        json["errors"]?.array?.compactMap { $0["pointer"]?.string } ?? []
+    }
+    var items: [JSONValue] { json["items"]?.array ?? [] }
+    /// Lines of NDJSON.
+    var lines: [JSONValue] {
+        response.body.split(separator: UInt8(ascii: "\n")).compactMap {
+            try? JSONValue.parse(Array($0))
+        }
+    }
+}
+
+extension String {
+    /// Percent-encoded as one part of a path.
+    var part: String {
+        utf8.map { byte in
+            let isPlain = UnicodeScalar(byte).properties.isAlphabetic && byte < 0x80
+            return isPlain
+                ? String(UnicodeScalar(byte))
+                : "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+        }.joined()
+    }
+}
+
+extension [JSONValue] {
+    func texts(_ key: String) -> [String] { compactMap { $0[key]?.string } }
+    func integers(_ key: String) -> [Int64] { compactMap { $0[key]?.integer } }
+}
