@@ -58,7 +58,10 @@ let package = Package(
         module("Telemetry", [logging]),
         module(
             "HTTPAPI",
-            ["EventLog", "Domain", "JSON", "Postgres", "Telemetry", crypto, hummingbird, lifecycle, yams]),
+            [
+                "EventLog", "Domain", "JSON", "Postgres", "Telemetry", crypto, hummingbird,
+                lifecycle, yams,
+            ]),
         module(
             "CommandLine",
             [
@@ -85,10 +88,18 @@ let package = Package(
         tests("Telemetry", [logging]),
         tests("CommandLine", ["Curl", arguments]),
         tests("EventLog", ["SeededRandomness", "TestSupport"]),
+        tests(
+            "HTTPAPI",
+            [
+                "Curl", "Domain", "EventLog", "JSON", "TestSupport", "Telemetry", hummingbird,
+                lifecycle, logging,
+            ]),
         tests("Projections", ["SeededRandomness", "TestSupport"]),
         .testTarget(
             name: "EndToEndTests",
-            dependencies: ["ledger", "Curl", "EventLog", "JSON", "Postgres", "SeededRandomness", "TestSupport"],
+            dependencies: [
+                "ledger", "Curl", "EventLog", "JSON", "Postgres", "SeededRandomness", "TestSupport",
+            ],
             path: "Tests/EndToEnd", swiftSettings: strict),
     ]
 )

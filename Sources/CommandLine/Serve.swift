@@ -125,12 +125,14 @@ extension Serve {
             let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("--log-level (LEDGER_LOG_LEVEL) is one of \(known).")
         }
-        let readers = try readers ?? Environment.value(.readers).map { text in
-            guard let number = Int(text) else {
-                throw ValidationError("LEDGER_READERS is a number, not '\(text)'.")
+        let readers =
+            try readers
+            ?? Environment.value(.readers).map { text in
+                guard let number = Int(text) else {
+                    throw ValidationError("LEDGER_READERS is a number, not '\(text)'.")
+                }
+                return number
             }
-            return number
-        }
         guard (1...32).contains(readers ?? 4) else {
             throw ValidationError("--readers (LEDGER_READERS) is between 1 and 32.")
         }

@@ -8,7 +8,11 @@ extension Decider {
             throw Refusal(.invalid, "If-Match goes with one document, not \(documents.count).")
         }
         var problems: [Problem] = []
-        for (index, document) in documents.enumerated() {
+        // Groups first: an experiment that comes before its lab must not make it.
+        let numbered = Array(documents.enumerated())
+        let groups = numbered.filter { $0.element.kind != .experiment }
+        let experiments = numbered.filter { $0.element.kind == .experiment }
+        for (index, document) in groups + experiments {
             // With one document pointers start inside it, with several at its number.
             let prefix = documents.count == 1 ? "" : "/\(index)"
             do throws(Refusal) {

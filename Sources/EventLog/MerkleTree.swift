@@ -5,7 +5,9 @@ package struct Digest: Sendable, Hashable, CustomStringConvertible {
     private var words: (UInt64, UInt64, UInt64, UInt64)
 
     package init(_ digest: SHA256.Digest) {
-        words = digest.withUnsafeBytes { $0.loadUnaligned(as: (UInt64, UInt64, UInt64, UInt64).self) }
+        words = digest.withUnsafeBytes {
+            $0.loadUnaligned(as: (UInt64, UInt64, UInt64, UInt64).self)
+        }
     }
 
     /// Nil unless there are 32 bytes.

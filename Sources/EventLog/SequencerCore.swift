@@ -77,6 +77,9 @@ struct Batch: Sendable {
 
     var eventCount: Int { rows.count }
 
+    /// Whether there is anything to commit.
+    var hasRows: Bool { rows.count > 0 || idempotencyRows.count > 0 }
+
     /// The time all events of the batch are recorded at.
     var now: Timestamp { decider.now }
 

@@ -14,6 +14,8 @@ final class SequencerThread: @unchecked Sendable {
 
     /// How long PostgreSQL may take to come back before a stop gives up on it.
     private static let stopPatience = Duration.seconds(20)
+    /// How long a command that was not sent yet waits for PostgreSQL.
+    private static let lookUpPatience = Duration.seconds(15)
 
     /// The connection holds the leader's lock; nobody else may touch it from now on.
     init(sequencer: Sequencer, conninfo: String, connection: Connection, core: SequencerCore) {
@@ -23,9 +25,10 @@ final class SequencerThread: @unchecked Sendable {
         self.core = core
     }
 
-    /// A fenced sequencer, or one that gave up while stopping.
+    /// Why a batch was given up.
     private enum Halt: Error {
         case fenced(String)
+        /// PostgreSQL did not come back in time.
         case outOfTime
     }
 
@@ -47,25 +50,26 @@ final class SequencerThread: @unchecked Sendable {
     }
 
     private func process(_ submissions: [Submission]) {
+        var batch: Batch?
         do {
-            let (assignments, kept) = try reconnecting { try self.lookUp(submissions, $0) }
-            var batch = core.prepare(
+            let (assignments, kept) = try reconnecting(patience: Self.lookUpPatience) {
+                try self.lookUp(submissions, $0)
+            }
+            let prepared = core.prepare(
                 submissions, assignments: assignments, kept: kept, clock: .now)
-            if batch.eventCount > 0 || batch.idempotencyRows.count > 0 { try commit(&batch) }
-            core.commit(batch)
-            sequencer.view.publish(core.state, core.head, assigned: batch.assigned)
-            observe(batch)
-            for (submission, result) in batch.settledAnswers {
-                submission.reply(result)
-            }
-        } catch let halt as Halt {
-            switch halt {
-            case .fenced(let reason):
-                sequencer.logger.error("fenced", metadata: ["reason": "\(reason)"])
-                sequencer.setStatus(.fenced(reason))
-                fail(submissions, .notLeading)
-            case .outOfTime: fail(submissions, .outcomeUnknown)
-            }
+            batch = prepared
+            if prepared.hasRows { try commit(prepared) }
+            core.commit(prepared)
+            sequencer.view.publish(core.state, core.head, assigned: prepared.assigned)
+            observe(prepared)
+            for (submission, result) in prepared.settledAnswers { submission.reply(result) }
+        } catch Halt.fenced(let reason) {
+            sequencer.logger.error("fenced", metadata: ["reason": "\(reason)"])
+            sequencer.setStatus(.fenced(reason))
+            fail(submissions, .notLeading)
+        } catch Halt.outOfTime {
+            // Before there is a batch nothing was sent; afterwards no one knows.
+            fail(submissions, batch == nil ? .unavailable : .outcomeUnknown)
         } catch {
             sequencer.metrics.commitsFailed.increment()
             sequencer.logger.error("commit failed", metadata: ["error": "\(error)"])
@@ -106,7 +110,7 @@ final class SequencerThread: @unchecked Sendable {
     // MARK: Committing
 
     /// Commits the batch; returns only once it is known to be in the log.
-    private func commit(_ batch: inout Batch) throws {
+    private func commit(_ batch: Batch) throws {
         let started = ContinuousClock.now
         let statements = batch.statements
         while true {
@@ -123,7 +127,7 @@ final class SequencerThread: @unchecked Sendable {
                     if try wasCommitted(batch) { break }
                     continue
                 }
-                try? connection.execute("ROLLBACK")
+                do { try connection.execute("ROLLBACK") } catch { drop() }
                 if error.sqlState == "LE001" { throw Halt.fenced(error.message) }
                 throw error
             }
@@ -154,8 +158,12 @@ final class SequencerThread: @unchecked Sendable {
     }
 
     /// Runs something that can be run again, on a connection that holds the leader's lock.
-    private func reconnecting<T>(_ body: (Connection) throws -> T) throws -> T {
-        let deadline = ContinuousClock.now + Self.stopPatience
+    ///
+    /// Without `patience` it is tried until it succeeds, or the ledger stops.
+    private func reconnecting<T>(
+        patience: Duration? = nil, _ body: (Connection) throws -> T
+    ) throws -> T {
+        let started = ContinuousClock.now
         var delay = Duration.milliseconds(20)
         while true {
             do {
@@ -166,7 +174,8 @@ final class SequencerThread: @unchecked Sendable {
             } catch let error as PostgresError where error.isTransient(connection) {
                 drop()
                 sequencer.setStatus(.reconnecting(error.message))
-                if sequencer.isStopping && ContinuousClock.now > deadline { throw Halt.outOfTime }
+                let limit = sequencer.isStopping ? Self.stopPatience : patience
+                if let limit, ContinuousClock.now - started > limit { throw Halt.outOfTime }
                 sequencer.pause(delay)
                 delay = min(delay * 2, .seconds(1))
             }

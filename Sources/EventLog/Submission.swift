@@ -67,6 +67,8 @@ package enum SequencerError: Error, Sendable {
     case busy
     /// The ledger is shutting down; nothing was recorded.
     case stopping
+    /// The database could not be reached; nothing was recorded.
+    case unavailable
     /// Another node leads; nothing was recorded.
     case notLeading
     /// The database refused the commit; nothing was recorded.

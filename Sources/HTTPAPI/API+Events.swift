@@ -186,7 +186,8 @@ extension API {
     private static func frames(_ events: [StoredEvent]) -> ByteBuffer {
         var frames = JSONWriter(capacity: events.count * 512)
         for event in events {
-            frames.bytes.append(contentsOf: "id: \(event.position)\nevent: \(event.type)\ndata: ".utf8)
+            frames.bytes.append(
+                contentsOf: "id: \(event.position)\nevent: \(event.type)\ndata: ".utf8)
             // A line in a frame starts after a blank, where the writer would put a comma.
             var line = JSONWriter(capacity: event.data.count + 256)
             event.writeLine(to: &line)

@@ -12,7 +12,8 @@ extension API {
             if servesWithoutKey { return "local" }
             throw HTTPProblem.noKey
         }
-        guard header.prefix(7).lowercased() == "bearer ", let parts = KeySecret.parts(of: header.dropFirst(7)),
+        guard header.prefix(7).lowercased() == "bearer ",
+            let parts = KeySecret.parts(of: header.dropFirst(7)),
             let key = log.view.key(parts.id), key.revokedAt == nil,
             KeySecret.matches(key, parts.secret)
         else { throw HTTPProblem.wrongKey }

@@ -87,6 +87,12 @@ where Inner.Context == APIContext {
             response = problem.response
         }
         response.headers[.requestID] = requestID
+        api.logger.debug(
+            "request",
+            metadata: [
+                "request": "\(requestID)", "method": "\(request.method)",
+                "path": "\(request.uri.path)", "status": "\(response.status.code)",
+            ])
         let route = context.matchedNoRoute ? "none" : context.endpointPath ?? "none"
         let method = request.method.rawValue
         api.metrics.requestSeconds(route: route, method: method)
@@ -100,7 +106,8 @@ where Inner.Context == APIContext {
         _ problem: HTTPProblem, _ error: any Error, _ request: Request, _ requestID: String
     ) {
         let level: Logger.Level =
-            problem.status.code < 500 ? .debug : problem.status == .serviceUnavailable ? .warning : .error
+            problem.status.code < 500
+            ? .debug : problem.status == .serviceUnavailable ? .warning : .error
         api.logger.log(
             level: level, "request failed",
             metadata: [

@@ -149,6 +149,10 @@ extension HTTPProblem {
         case .stopping:
             self = .unavailable(
                 "stopping", "The ledger is shutting down", "Nothing was recorded; try again.")
+        case .unavailable:
+            self = .unavailable(
+                "database-unavailable", "The database can't be reached",
+                "Nothing was recorded; try again in a moment.")
         case .notLeading:
             self = .unavailable(
                 "not-leading", "This node does not lead",

@@ -76,8 +76,9 @@ extension Request {
     }
 
     func limit() throws -> Int {
-        Int(try integer("limit", in: 1...Int64(Limits.pageLengthMax))
-            ?? Int64(Limits.pageLengthDefault))
+        Int(
+            try integer("limit", in: 1...Int64(Limits.pageLengthMax))
+                ?? Int64(Limits.pageLengthDefault))
     }
 
     // MARK: Headers

@@ -39,7 +39,8 @@ enum YAML {
         guard !anchors.isEmpty else { return }
         for alias in text.utf8.names(after: UInt8(ascii: "*")) where anchors.contains(alias) {
             throw HTTPProblem.malformed(
-                "The YAML has &\(alias) and *\(alias): aliases are not allowed; write the value out.")
+                "The YAML has &\(alias) and *\(alias): aliases are not allowed; write the value out."
+            )
         }
     }
 

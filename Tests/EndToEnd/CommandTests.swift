@@ -89,7 +89,9 @@ struct CommandTests {
         for step in ["ExperimentCreated", "CohortAdded", "ExperimentActivated", "WinnerDeclared"] {
             #expect(history.contains(step))
         }
-        let exported = try LedgerProcess.run(["export", "--data-dir", directory, "-o", directory + "/log"])
+        let exported = try LedgerProcess.run([
+            "export", "--data-dir", directory, "-o", directory + "/log",
+        ])
         #expect(exported.status == 0, "\(exported.output)")
         let other = try temporaryDirectory()
         defer { removeTree(other) }

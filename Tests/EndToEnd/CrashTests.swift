@@ -3,8 +3,8 @@ import EventLog
 import Glibc
 import JSON
 import Postgres
-import Synchronization
 import SeededRandomness
+import Synchronization
 import TestSupport
 import Testing
 
@@ -125,7 +125,8 @@ struct CrashTests {
             #expect(earlier == nil, "\(made.subject) twice, seed \(seed)")
         }
         for (subject, variant) in acknowledged where recorded[subject] != variant {
-            Issue.record("\(subject) is \(recorded[subject] ?? "lost"), not \(variant); seed \(seed)")
+            Issue.record(
+                "\(subject) is \(recorded[subject] ?? "lost"), not \(variant); seed \(seed)")
         }
         if isAll { #expect(recorded.count == acknowledged.count, "seed \(seed)") }
         let head = try JSONValue.parse(
@@ -138,8 +139,9 @@ struct CrashTests {
         guard let file = fopen(path, "r") else { return }
         defer { fclose(file) }
         var line = [CChar](repeating: 0, count: 64)
-        guard fgets(&line, 64, file) != nil, let pid = Int32(
-            String(decoding: line.prefix { $0 > 32 }.map(UInt8.init), as: UTF8.self)), pid > 1
+        guard fgets(&line, 64, file) != nil,
+            let pid = Int32(
+                String(decoding: line.prefix { $0 > 32 }.map(UInt8.init), as: UTF8.self)), pid > 1
         else { return }
         kill(pid, SIGKILL)
     }

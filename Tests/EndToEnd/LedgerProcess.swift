@@ -94,7 +94,7 @@ struct LedgerProcess {
             entry += 1
         }
         variables += environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
-        defer { (words + variables).forEach { free($0) } }
+        defer { for string in words + variables { free(string) } }
         var pid: pid_t = 0
         let result = posix_spawn(&pid, binary, &actions, nil, words, variables)
         close(ends[1])

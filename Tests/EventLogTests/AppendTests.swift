@@ -1,8 +1,8 @@
 import Domain
 import EventLog
 import JSON
-import Testing
 import TestSupport
+import Testing
 
 @Suite("Appending")
 struct AppendTests {
@@ -179,7 +179,9 @@ struct AppendTests {
         #expect(first.appended.map(\.id.description) == [id])
         let again = try await log.appendEvents([proposal(id, "A")])
         #expect(again.isReplay && again.appended.map(\.position) == first.appended.map(\.position))
-        await #expect(throws: SequencerError.self) { try await log.appendEvents([proposal(id, "B")]) }
+        await #expect(throws: SequencerError.self) {
+            try await log.appendEvents([proposal(id, "B")])
+        }
         #expect(log.view.position == 1)
     }
 

@@ -1,9 +1,9 @@
 import Domain
 import EventLog
 import Postgres
-import Testing
 import SeededRandomness
 import TestSupport
+import Testing
 
 @Suite("When the writer's connection breaks")
 struct BrokenConnectionTests {
@@ -54,7 +54,8 @@ struct BrokenConnectionTests {
         let kills = try await killer.value
         #expect(kills > 3, "seed \(seed)")
         #expect(acknowledged.count == 32 * 60)
-        let events = try await log.reader.events(after: before, through: .max, limit: 100_000).events
+        let events = try await log.reader.events(after: before, through: .max, limit: 100_000)
+            .events
         var recorded: [String: ResourceID] = [:]
         for event in events {
             guard case .assignmentMade(let made) = try event.decoded() else { continue }

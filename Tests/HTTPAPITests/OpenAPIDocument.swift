@@ -104,7 +104,9 @@ struct OpenAPIDocument: Sendable {
         if let minimum = schema["minimum"]?.double, let number = value.double, number < minimum {
             faults.append("\(pointer): less than \(minimum)")
         }
-        for (key, isRight) in [("oneOf", { $0 == 1 }), ("anyOf", { $0 > 0 })] as [(String, (Int) -> Bool)] {
+        for (key, isRight) in [("oneOf", { $0 == 1 }), ("anyOf", { $0 > 0 })]
+            as [(String, (Int) -> Bool)]
+        {
             guard let choices = schema[key]?.array else { continue }
             let fitting = choices.count { self.faults(in: value, $0, pointer).isEmpty }
             if !isRight(fitting) { faults.append("\(pointer): fits \(fitting) of \(key)") }

@@ -65,7 +65,8 @@ import Testing
         #expect(try faults("1.5", #"{"type":"integer"}"#) == 1)
         #expect(try faults("null", #"{"type":["string","null"]}"#) == 0)
         #expect(try faults("{}", #"{"required":["a"]}"#) == 1)
-        #expect(try faults(#"{"b":1}"#, #"{"properties":{"a":{}},"additionalProperties":false}"#) == 1)
+        #expect(
+            try faults(#"{"b":1}"#, #"{"properties":{"a":{}},"additionalProperties":false}"#) == 1)
         #expect(try faults("[1,\"x\"]", #"{"items":{"type":"integer"}}"#) == 1)
         #expect(try faults("3", #"{"oneOf":[{"type":"integer"},{"type":"number"}]}"#) == 1)
         #expect(try faults("\"x\"", ##"{"$ref":"#/components/schemas/Role"}"##) == 1)
@@ -95,7 +96,8 @@ import Testing
                 "/v1/labs", "/v1/labs/marketing", "/v1/labs/default", "/v1/labs/marketing/history",
                 "/v1/subjecttypes", "/v1/subjecttypes/any", "/v1/subjecttypes/anonymous_id/history",
                 "/v1/experiments", "/v1/experiments/hero-nov-2024", "/v1/audit", "/v1/keys",
-                "/v1/experiments/hero-nov-2024/history", "/v1/experiments/hero-nov-2024/assignments",
+                "/v1/experiments/hero-nov-2024/history",
+                "/v1/experiments/hero-nov-2024/assignments",
                 "/v1/subjects/u/assignments", "/v1/events", "/v1/log", "/healthz", "/readyz",
                 "/metrics",
             ] {

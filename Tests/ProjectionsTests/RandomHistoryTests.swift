@@ -12,7 +12,8 @@ import Testing
         switch Int.random(in: 0..<10, using: &generator) {
         case 0: return .apply([try document(id, &generator)], ApplyOptions())
         case 1: return .step(id, .activate)
-        case 2: return .step(id, .declareWinner(["A", "B"].randomElement(using: &generator) ?? "A"))
+        case 2:
+            return .step(id, .declareWinner(["A", "B"].randomElement(using: &generator) ?? "A"))
         case 3: return .step(id, .reopen(to: .active, reason: "random"))
         case 4 where Int.random(in: 0..<4, using: &generator) == 0: return .step(id, .end(.other))
         case 5:
