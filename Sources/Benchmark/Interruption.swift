@@ -4,8 +4,8 @@ import Synchronization
 
 /// Ctrl-C and SIGTERM: what has been started is stopped and removed before the process ends.
 ///
-/// The signals are blocked everywhere and taken by a thread that waits for them, which may do what
-/// no signal handler may.
+/// The signal's handler wakes a thread, which may do what no handler may. Blocking the signals
+/// would not do: the main thread waits with all of them let through.
 enum Interruption {
     /// A clean-up that is due as long as it is not cancelled.
     final class Handler: Sendable {
@@ -20,24 +20,22 @@ enum Interruption {
 
     fileprivate static let handlers = Mutex<[Handler]>([])
 
-    /// Blocks the signals in this thread and all it starts.
-    static func block() {
-        var signals = Self.signals
-        pthread_sigmask(SIG_BLOCK, &signals, nil)
-        OSThread.start(name: "interruption") {
-            var signals = Self.signals
-            var number: Int32 = 0
-            while sigwait(&signals, &number) != 0 {}
-            for handler in handlers.withLock({ $0 }).reversed() { handler.action() }
-            exit(128 + number)
-        }
-    }
+    private static let raised = Signal()
+    private static let number = Atomic<Int32>(0)
 
-    private static var signals: sigset_t {
-        var signals = sigset_t()
-        sigemptyset(&signals)
-        for signal in [SIGINT, SIGTERM, SIGHUP] { sigaddset(&signals, signal) }
-        return signals
+    /// Takes over the signals; children have them as they were.
+    static func take() {
+        OSThread.start(name: "interruption") {
+            raised.wait(timeout: nil)
+            for handler in handlers.withLock({ $0 }).reversed() { handler.action() }
+            exit(128 + number.load(ordering: .acquiring))
+        }
+        for each in [SIGINT, SIGTERM, SIGHUP] {
+            signal(each) { signal in
+                Interruption.number.store(signal, ordering: .releasing)
+                Interruption.raised.wake()
+            }
+        }
     }
 
     /// Has `action` run when the process is interrupted.

@@ -1,3 +1,2 @@
-// Threads inherit the mask, so it is set before there is a second one.
-Interruption.block()
+Interruption.take()
 await LedgerBench.start()

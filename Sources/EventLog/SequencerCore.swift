@@ -91,7 +91,9 @@ struct Batch: Sendable {
             if let replayed = try replay(submission) {
                 result = .success(replayed)
             } else {
-                result = .success(try decide(submission, ids: &ids))
+                let receipt = try decide(submission, ids: &ids)
+                keep(receipt, submission)
+                result = .success(receipt)
             }
         } catch { result = .failure(.refused(error)) }
         answers.append((submission, result))
@@ -164,6 +166,16 @@ struct Batch: Sendable {
         return receipt
     }
 
+    /// Keeps the answer to a request that has an idempotency key, once its receipt is complete.
+    private mutating func keep(_ receipt: Receipt, _ submission: Submission) {
+        guard let idempotency = submission.context.idempotency,
+            let key = submission.idempotencyKey
+        else { return }
+        var receipt = receipt
+        receipt.position = head.position
+        keep(key, KeptAnswer(request: idempotency.request, answer: idempotency.answer(receipt)))
+    }
+
     private mutating func keep(_ proposal: ProposedEvent, _ place: RecordedEvent) {
         guard let id = proposal.id else { return }
         keep(
@@ -198,12 +210,6 @@ struct Batch: Sendable {
                 if decision.proposed.isEmpty { continue }
             }
             receipt.events.append(recorded)
-        }
-        receipt.position = head.position
-        if let idempotency = submission.context.idempotency, let key = submission.idempotencyKey {
-            keep(
-                key,
-                KeptAnswer(request: idempotency.request, answer: idempotency.answer(receipt)))
         }
         return receipt
     }

@@ -98,11 +98,16 @@ extension API {
         let context = try request.context(actor, body: body) {
             Self.publicAnswer($0.assignments).bytes
         }
-        let receipt = try await pointing(
-            { $0.replacing("/subjects/", with: "/subject_ids/", maxReplacements: 1) },
-            { try await assign(id, subjects.compactMap(\.string), context) })
+        let receipt = try await pointing(at: Self.publicPointer) {
+            try await assign(id, subjects.compactMap(\.string), context)
+        }
         if let answer = receipt.replayedAnswer { return .replayed(answer) }
         return Response(json: Self.publicAnswer(receipt.assignments))
+    }
+
+    /// Where in the public shape a fault of the ledger's own is.
+    private static func publicPointer(_ pointer: String) -> String {
+        pointer.replacing("/subjects/", with: "/subject_ids/", maxReplacements: 1)
     }
 
     private static func publicAnswer(_ answers: [AssignmentAnswer]) -> JSONWriter {

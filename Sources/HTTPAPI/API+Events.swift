@@ -43,8 +43,8 @@ extension API {
             Self.appended($0, isSingle: isSingle).bytes
         }
         // The decider knows proposals, not whether a single one came in a list.
-        let isListOfOne = !isSingle && values.count == 1
-        let receipt = try await pointing({ isListOfOne ? "/0\($0)" : $0 }) {
+        let first = !isSingle && values.count == 1 ? "/0" : ""
+        let receipt = try await pointing(under: first) {
             try await log.sequencer.submit(.append(proposals), context)
         }
         if let answer = receipt.replayedAnswer { return .replayed(answer, status: .created) }

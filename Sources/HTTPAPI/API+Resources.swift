@@ -146,8 +146,8 @@ extension API {
         let command = Command.apply(documents, options)
         let isDryRun = try request.flag("dryRun")
         // The decider knows documents, not whether a single one came in a list.
-        let isListOfOne = isList && documents.count == 1
-        return try await pointing({ isListOfOne ? "/0\($0)" : $0 }) {
+        let first = isList && documents.count == 1 ? "/0" : ""
+        return try await pointing(under: first) {
             if isDryRun { return try dryRun(command) }
             return try await submit(command, request, actor, body: body)
         }

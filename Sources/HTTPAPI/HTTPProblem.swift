@@ -183,9 +183,16 @@ extension HTTPProblem {
     }
 }
 
+/// Does what may be refused, and puts the pointers of a refusal under `prefix`.
+func pointing<Result>(
+    under prefix: String, _ body: () async throws -> Result
+) async throws -> Result {
+    try await pointing(at: { prefix + $0 }, body)
+}
+
 /// Does what may be refused, and leads the pointers of a refusal through `place`.
 func pointing<Result>(
-    _ place: (String) -> String, _ body: () async throws -> Result
+    at place: (String) -> String, _ body: () async throws -> Result
 ) async throws -> Result {
     do { return try await body() } catch {
         var refusal: Refusal

@@ -8,7 +8,7 @@ import Testing
     func `an example of the documentation applies as it stands, and only once`(
         example: String
     ) async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             let planned = try await ledger.applyYAML(example, query: "?dryRun=true")
             let types = try #require(planned["events"]?.array).texts("type")
             #expect(planned.status == 200 && types.contains("ExperimentCreated"))
@@ -30,7 +30,7 @@ import Testing
     func `what is read as YAML or JSON applies again and changes nothing`(
         example: String
     ) async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             _ = try await ledger.applyYAML(example)
             let position = ledger.log.view.position
             let yaml = try await ledger.get(
@@ -51,7 +51,7 @@ import Testing
         ("application/json, application/yaml", "application/json"),
     ])
     func `Accept chooses between YAML and JSON`(accept: String?, type: String) async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             for path in ["/v1/labs", "/v1/labs/DEFAULT", "/v1/audit"] {
                 #expect(try await ledger.get(path, accept: accept).contentType == type)
             }
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test func `several YAML documents are applied together or not at all`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             let lab = "schemaVersion: 1\nkind: lab\nmetadata: {id: a}\n"
             let both = try await ledger.applyYAML("---\n\(lab)---\n---\n\(Examples.draft)\n...\n")
             #expect(both["resources"]?.array?.texts("id") == ["A", "HERO-NOV-2024"])
@@ -80,14 +80,18 @@ import Testing
     }
 
     @Test(arguments: [
-        "007", "1e3", "0x1F", "1_000", "12:30:45", "1.0", "-0", ".5", ".inf", ".NaN", "true", "True",
-        "yes", "No", "on", "null", "~", "2024-01-02", "2024-01-02T03:04:05Z", "=", "<<", "- x", "# x",
-        "x # y", "x: y", " x ", "\"x\"", "'", "a\nb\n", "\n\na", "a\\b", "&a", "*a", "!t", "%", "@", "`",
-        "{a}", "[a]", "\u{1}", "\u{85}", "\u{2028}", "\u{FEFF}x", "🧪 é", "\t", "|", "> x", "---", "...",
-        "? x", String(repeating: "long words ", count: 40),
+        "007", "1e3", "0x1F", "1_000", "12:30:45", "1.0", "-0", ".5", ".inf", ".NaN", "true",
+        "True",
+        "yes", "No", "on", "null", "~", "2024-01-02", "2024-01-02T03:04:05Z", "=", "<<", "- x",
+        "# x",
+        "x # y", "x: y", " x ", "\"x\"", "'", "a\nb\n", "\n\na", "a\\b", "&a", "*a", "!t", "%", "@",
+        "`",
+        "{a}", "[a]", "\u{1}", "\u{85}", "\u{2028}", "\u{FEFF}x", "🧪 é", "\t", "|", "> x", "---",
+        "...",
+        "? x", String(repeating: "long words ", count: 23),
     ])
     func `a text survives YAML, whatever it looks like`(text: String) async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             let name = String(decoding: JSONValue.string(text).encoded, as: UTF8.self)
             let lab = #"{"schemaVersion":1,"kind":"lab","metadata":{"id":"x","name":\#(name)}}"#
             #expect(try await ledger.apply(lab).status == 200)
@@ -103,12 +107,13 @@ import Testing
     @Test(arguments: [
         ("a: &x [y]\nb: *x", "aliases are not allowed"), ("? [a]\n: 1", "not a text"),
         ("a: 1\n\"a\": 2", "uplicate"), ("a: \u{1}", "control characters"),
-        ("%YAML 3.0\n---\na: 1", "incompatible"), (String(repeating: "[", count: 50_000), "nesting"),
+        ("%YAML 3.0\n---\na: 1", "incompatible"),
+        (String(repeating: "[", count: 50_000), "nesting"),
         (String(repeating: "[", count: 90) + String(repeating: "]", count: 90), "too deeply"),
         ("", "not 0"), ("---\n---", "not 0"), ("# nothing", "not 0"),
     ])
     func `odd YAML is refused with its reason`(yaml: String, reason: String) async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             let answer = try await ledger.applyYAML(yaml)
             #expect(answer.status == 400)
             #expect(answer.detail.contains(reason), "\(answer.detail)")
@@ -121,7 +126,7 @@ import Testing
             let aliases = Array(repeating: "*a\(level - 1)", count: 10).joined(separator: ", ")
             bomb += "a\(level): &a\(level) [\(aliases)]\n"
         }
-        try await ServedLedger.run { [bomb] ledger in
+        try await ServedLedger.run { [bomb] ledger async throws in
             for text in [bomb, bomb + "? *a11\n: 1\n"] {
                 let answer = try await ledger.applyYAML(text)
                 #expect(answer.status == 400)
@@ -138,7 +143,7 @@ import Testing
     }
 
     @Test func `If-Match makes an update conditional`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             func apply(_ name: String, _ tag: String) async throws -> Answer {
                 try await ledger.apply(
                     #"{"schemaVersion":1,"kind":"lab","metadata":{"id":"x","name":"\#(name)"}}"#,
@@ -164,8 +169,9 @@ import Testing
     }
 
     @Test func `pointers say in which document of a list a fault is`() async throws {
-        try await ServedLedger.run { ledger in
-            let bad = #"{"schemaVersion":1,"kind":"lab","metadata":{"id":"default","status":"archived"}}"#
+        try await ServedLedger.run { ledger async throws in
+            let bad =
+                #"{"schemaVersion":1,"kind":"lab","metadata":{"id":"default","status":"archived"}}"#
             #expect(try await ledger.apply(bad).pointers == ["/metadata/status"])
             #expect(try await ledger.apply("[\(bad)]").pointers == ["/0/metadata/status"])
             #expect(
@@ -179,7 +185,7 @@ import Testing
     }
 
     @Test func `a parameter that is mistyped records nothing`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             let lab = #"{"schemaVersion":1,"kind":"lab","metadata":{"id":"x"}}"#
             for query in ["?dryrun=true", "?dryRun=yes", "?reopen=true"] {
                 let answer = try await ledger.apply(lab, query: query)
@@ -190,7 +196,7 @@ import Testing
     }
 
     @Test func `a status goes back only with a reason, which is recorded`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             _ = try await ledger.applyYAML(Examples.winner)
             #expect(try await ledger.applyYAML(Examples.active).pointers == ["/metadata/status"])
             let back = try await ledger.applyYAML(

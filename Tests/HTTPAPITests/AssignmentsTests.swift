@@ -12,7 +12,7 @@ import Testing
 
     @Test(arguments: [true, false])
     func `what a subject gets depends on the status`(assign: Bool) async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             func ask(_ subjects: String = #"["a"]"#) async throws -> [JSONValue] {
                 let answer = try await ledger.send(
                     "POST", "\(Self.path)/assignments",
@@ -29,7 +29,8 @@ import Testing
             let given = try #require(try await ask().texts("variant").first)
             try await ledger.send(
                 "POST", "\(Self.path)/cohorts",
-                #"{"variants":[{"variant":"control","split":0},{"variant":"treatment-a","split":1}]}"#)
+                #"{"variants":[{"variant":"control","split":0},{"variant":"treatment-a","split":1}]}"#
+            )
             #expect(try await ask().texts("variant") == [given])
             try await ledger.send("POST", "\(Self.path)/winner", #"{"variant":"treatment-a"}"#)
             let position = ledger.log.view.position
@@ -46,7 +47,7 @@ import Testing
     }
 
     @Test func `reading assigns nobody`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             try await status(Examples.active, ledger)
             let position = ledger.log.view.position
             for body in [#"{"subjects":["a","\u0000",""],"assign":false}"#] {
@@ -60,7 +61,7 @@ import Testing
     }
 
     @Test func `batches answer in the order asked for, both ways`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             try await status(Examples.active, ledger)
             try await status(Examples.draft.replacing("hero-nov-2024", with: "other"), ledger)
             let subjects = (0..<500).map { "user_\($0 % 400)" }
@@ -86,14 +87,15 @@ import Testing
     }
 
     @Test func `the public shape maps subjects to variants`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             try await status(Examples.active, ledger)
             let body = #"{"experiment_id":"hero-nov-2024","subject_ids":["b","a","b"]}"#
             let answer = try await ledger.send("POST", "/experiment-assignments", body)
             let members = try #require(answer["assignments"]?.object)
             #expect(members.map(\.key) == ["b", "a"])
             #expect(members.allSatisfy { $0.value.string != nil })
-            #expect(try await ledger.send("POST", "/experiment-assignments", body).text == answer.text)
+            #expect(
+                try await ledger.send("POST", "/experiment-assignments", body).text == answer.text)
             let bad = try await ledger.send(
                 "POST", "/experiment-assignments",
                 #"{"experiment_id":"hero-nov-2024","subject_ids":["a",""]}"#)
@@ -106,7 +108,7 @@ import Testing
     }
 
     @Test func `a fault in a list of experiments has its pointer`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             let answer = try await ledger.send(
                 "POST", "/v1/assignments", #"{"subject":"a","experiments":["a","b c",1]}"#)
             #expect(answer.pointers == ["/experiments/1", "/experiments/2"])
@@ -114,7 +116,7 @@ import Testing
     }
 
     @Test func `asOf reads as of a position and of a time`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             try await status(Examples.active, ledger)
             let before = ledger.log.view.position
             try await ledger.send("POST", "\(Self.path)/assignments", #"{"subjects":["a"]}"#)
@@ -150,13 +152,14 @@ import Testing
     }
 
     @Test(arguments: [
-        "a/b", "100%", "%2F", "a b", "🧪é", "\"q\"", "\\", "?x=1&y", "#", ".", "..", "+", "e\u{301}", "é",
+        "a/b", "100%", "%2F", "a b", "🧪é", "\"q\"", "\\", "?x=1&y", "#", ".", "..", "+", "e\u{301}",
+        "é",
         "'; --", "\n", "~0~1",
     ])
     func `a subject is the same in bodies, paths, streams and answers`(
         subject: String
     ) async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             try await status(Examples.active, ledger)
             let text = String(decoding: JSONValue.string(subject).encoded, as: UTF8.self)
             let made = try await ledger.send(

@@ -38,7 +38,7 @@ import Testing
     func `a write with an idempotency key is done once`(
         method: String, path: String, body: String, other: String
     ) async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             _ = try await ledger.applyYAML(Examples.active)
             let headers = [("Idempotency-Key", "k")]
             let first = try await ledger.send(method, path, body, headers: headers)
@@ -59,7 +59,7 @@ import Testing
     }
 
     @Test func `a refused request leaves its idempotency key free`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             let headers = [("Idempotency-Key", "k")]
             #expect(try await ledger.apply("{}", headers: headers).status == 422)
             #expect(try await ledger.apply(Self.lab, headers: headers).status == 200)
@@ -68,7 +68,7 @@ import Testing
 
     @Test(arguments: ["", String(repeating: "k", count: 257)])
     func `an idempotency key has a length`(key: String) async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             let answer = try await ledger.apply(Self.lab, headers: [("Idempotency-Key", key)])
             #expect(answer.problem == "malformed-parameter")
         }

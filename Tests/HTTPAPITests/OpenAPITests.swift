@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test func `every documented operation is answered by a route`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             for operation in OpenAPIDocument.shared.operations {
                 let path = operation.path.replacing("{id}", with: "X")
                     .replacing("{subject}", with: "X")
@@ -74,7 +74,7 @@ import Testing
     }
 
     @Test func `a walk through the API is answered as documented`() async throws {
-        try await ServedLedger.run { ledger in
+        try await ServedLedger.run { ledger async throws in
             // Every answer is checked against the document as it comes.
             let yes = try await ledger.applyYAML(Examples.active)
             #expect(yes.status == 200)

@@ -15,11 +15,15 @@ struct ServedLedger: Sendable {
     let log: EventLog
     let port: Int
 
+    private static let gate = Gate(6)
+
     /// Serves an empty ledger while `body` runs.
     static func run(
         servesWithoutKey: Bool = true, logger: Logger = .silent,
         _ body: (ServedLedger) async throws -> Void
     ) async throws {
+        await gate.enter()
+        defer { gate.leave() }
         let database = try TestDatabase()
         let metrics = LedgerMetrics()
         let log = try database.lead(metrics: metrics)
