@@ -93,18 +93,28 @@ package enum ExpectedVersion: Sendable, Equatable {
 }
 
 /// Names one subject's place in one experiment.
+///
+/// Hashed once, when it is made: dictionaries of keys compare the hash before the text.
 package struct AssignmentKey: Sendable, Hashable {
-    package var experiment: ResourceID
-    package var subject: String
+    package let experiment: ResourceID
+    package let subject: String
+    private let digest: Int
 
     package init(experiment: ResourceID, subject: String) {
         self.experiment = experiment
         self.subject = subject
+        var hasher = Hasher()
+        experiment.text.utf8.span.withUnsafeBytes { hasher.combine(bytes: $0) }
+        subject.utf8.span.withUnsafeBytes { hasher.combine(bytes: $0) }
+        digest = hasher.finalize()
     }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(digest) }
 
     /// Subjects are opaque bytes: composed and decomposed forms of a letter are two subjects,
     /// though Swift calls such texts equal.
     package static func == (left: Self, right: Self) -> Bool {
+        guard left.digest == right.digest else { return false }
         let (mine, theirs) = (left.subject.utf8.span, right.subject.utf8.span)
         guard mine.count == theirs.count, left.experiment == right.experiment else { return false }
         for index in mine.indices where mine[index] != theirs[index] { return false }

@@ -35,15 +35,17 @@ package enum AssignmentReason: String, Sendable {
 ///
 /// The first 8 bytes, big-endian, of SHA-256 of `EXPERIMENT-ID/cohort index/subject`, over 2^64.
 package func drawNumber(experiment: ResourceID, cohort: Int, subject: String) -> Double {
-    var hash = SHA256()
-    func update(_ text: String) {
-        var text = text
-        text.withUTF8 { hash.update(bufferPointer: UnsafeRawBufferPointer($0)) }
+    var text = experiment.text
+    text += "/"
+    text += String(cohort)
+    text += "/"
+    text += subject
+    let digest = text.withUTF8 { bytes in
+        var hash = SHA256()
+        hash.update(bufferPointer: UnsafeRawBufferPointer(bytes))
+        return hash.finalize()
     }
-    update("\(experiment.text)/\(cohort)/")
-    update(subject)
-    var bits: UInt64 = 0
-    for byte in hash.finalize().prefix(8) { bits = bits << 8 | UInt64(byte) }
+    let bits = digest.withUnsafeBytes { UInt64(bigEndian: $0.loadUnaligned(as: UInt64.self)) }
     return Double(bits) * 0x1p-64
 }
 

@@ -55,8 +55,8 @@ struct Batch: Sendable {
     private(set) var decider: Decider
     private(set) var answers: [(Submission, Result<Receipt, SequencerError>)] = []
     private(set) var assigned: [(AssignmentKey, Assignment)] = []
-    private(set) var rows = EventRows()
-    private(set) var idempotencyRows = IdempotencyRows()
+    private(set) var events = EventRows()
+    private(set) var answersKept = IdempotencyRows()
 
     private var kept: [String: KeptAnswer]
     /// The versions of the streams up to the last event recorded.
@@ -75,10 +75,10 @@ struct Batch: Sendable {
         versions = decider.state.versions
     }
 
-    var eventCount: Int { rows.count }
+    var eventCount: Int { events.rows.count }
 
     /// Whether there is anything to commit.
-    var hasRows: Bool { rows.count > 0 || idempotencyRows.count > 0 }
+    var hasRows: Bool { events.rows.count > 0 || answersKept.rows.count > 0 }
 
     /// The time all events of the batch are recorded at.
     var now: Timestamp { decider.now }
@@ -97,20 +97,6 @@ struct Batch: Sendable {
             }
         } catch { result = .failure(.refused(error)) }
         answers.append((submission, result))
-    }
-
-    /// The receipts as they are sent: those of a commit rest on its last position.
-    var settledAnswers: [(Submission, Result<Receipt, SequencerError>)] {
-        answers.map { submission, result in
-            (
-                submission,
-                result.map { receipt in
-                    var receipt = receipt
-                    receipt.position = head.position
-                    return receipt
-                }
-            )
-        }
     }
 
     // MARK: Repetitions
@@ -147,6 +133,7 @@ struct Batch: Sendable {
             let decision = try decider.decide(submission.command)
             return record(decision, of: submission, ids: &ids)
         }
+        try refuseRepeatedIDs(proposals)
         var places: [RecordedEvent?] = []
         for proposal in proposals { places.append(try place(of: proposal)) }
         let new = zip(proposals, places).filter { $0.1 == nil }.map(\.0)
@@ -162,8 +149,19 @@ struct Batch: Sendable {
             }
         }
         receipt.appended = places.compactMap { $0 }
+        receipt.position = head.position
         receipt.isReplay = new.isEmpty
         return receipt
+    }
+
+    private func refuseRepeatedIDs(_ proposals: [ProposedEvent]) throws(Refusal) {
+        var seen: Set<EventID> = []
+        for (index, proposal) in proposals.enumerated() {
+            guard let id = proposal.id, !seen.insert(id).inserted else { continue }
+            throw .invalid([
+                Problem("/\(index)/id", "Event \(id) is in this request twice; each has its own.")
+            ])
+        }
     }
 
     /// Keeps the answer to a request that has an idempotency key, once its receipt is complete.
@@ -171,8 +169,6 @@ struct Batch: Sendable {
         guard let idempotency = submission.context.idempotency,
             let key = submission.idempotencyKey
         else { return }
-        var receipt = receipt
-        receipt.position = head.position
         keep(key, KeptAnswer(request: idempotency.request, answer: idempotency.answer(receipt)))
     }
 
@@ -185,7 +181,7 @@ struct Batch: Sendable {
 
     private mutating func keep(_ key: String, _ answer: KeptAnswer) {
         kept[key] = answer
-        idempotencyRows.append(key, answer)
+        answersKept.append(key, answer, at: now)
     }
 
     // MARK: Recording
@@ -211,6 +207,7 @@ struct Batch: Sendable {
             }
             receipt.events.append(recorded)
         }
+        receipt.position = head.position
         return receipt
     }
 
@@ -232,7 +229,7 @@ struct Batch: Sendable {
         head.frontier.append(MerkleFrontier.leaf(line.bytes))
         head.position += 1
         head.recordedAt = now
-        rows.append(recorded, actor: context.actor, correlation: correlation)
+        events.append(recorded, at: now, actor: context.actor, correlation: correlation)
         return recorded
     }
 

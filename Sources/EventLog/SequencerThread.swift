@@ -11,6 +11,7 @@ final class SequencerThread: @unchecked Sendable {
     private let conninfo: String
     private var connection: Connection?
     private var core: SequencerCore
+    private var lookUpPolicy = LookUpPolicy()
 
     /// How long PostgreSQL may take to come back before a stop gives up on it.
     private static let stopPatience = Duration.seconds(20)
@@ -50,31 +51,48 @@ final class SequencerThread: @unchecked Sendable {
     }
 
     private func process(_ submissions: [Submission]) {
-        var batch: Batch?
+        var phase = Phase.deciding
         do {
-            let (assignments, kept) = try reconnecting(patience: Self.lookUpPatience) {
-                try self.lookUp(submissions, $0)
+            let batch: Batch
+            do {
+                let assumesNew = lookUpPolicy.assumesNew
+                batch = try record(submissions, lookingUp: !assumesNew, &phase)
+            } catch let error as PostgresError where error.isRepeatedVersion {
+                lookUpPolicy.wasWrong()
+                batch = try record(submissions, lookingUp: true, &phase)
             }
-            let prepared = core.prepare(
-                submissions, assignments: assignments, kept: kept, clock: .now)
-            batch = prepared
-            if prepared.hasRows { try commit(prepared) }
-            core.commit(prepared)
-            sequencer.view.publish(core.state, core.head, assigned: prepared.assigned)
-            observe(prepared)
-            for (submission, result) in prepared.settledAnswers { submission.reply(result) }
+            core.commit(batch)
+            sequencer.view.publish(core.state, core.head, assigned: batch.assigned)
+            observe(batch)
+            for (submission, result) in batch.answers { submission.reply(result) }
         } catch Halt.fenced(let reason) {
             sequencer.logger.error("fenced", metadata: ["reason": "\(reason)"])
             sequencer.setStatus(.fenced(reason))
             fail(submissions, .notLeading)
         } catch Halt.outOfTime {
-            // Before there is a batch nothing was sent; afterwards no one knows.
-            fail(submissions, batch == nil ? .unavailable : .outcomeUnknown)
+            fail(submissions, phase == .deciding ? .unavailable : .outcomeUnknown)
         } catch {
             sequencer.metrics.commitsFailed.increment()
             sequencer.logger.error("commit failed", metadata: ["error": "\(error)"])
             fail(submissions, .failed("\(error)"))
         }
+    }
+
+    /// How far a batch has come: until it is sent nothing can have been recorded.
+    private enum Phase { case deciding, committing }
+
+    /// Decides the submissions and commits what they lead to.
+    private func record(
+        _ submissions: [Submission], lookingUp: Bool, _ phase: inout Phase
+    ) throws -> Batch {
+        phase = .deciding
+        let (assignments, kept) = try reconnecting(patience: Self.lookUpPatience) {
+            try self.lookUp(submissions, lookingUp, $0)
+        }
+        let batch = core.prepare(submissions, assignments: assignments, kept: kept, clock: .now)
+        phase = .committing
+        if batch.hasRows { try commit(batch) }
+        return batch
     }
 
     private func observe(_ batch: Batch) {
@@ -89,16 +107,18 @@ final class SequencerThread: @unchecked Sendable {
     // MARK: Looking up
 
     private func lookUp(
-        _ submissions: [Submission], _ connection: Connection
+        _ submissions: [Submission], _ lookingUp: Bool, _ connection: Connection
     ) throws -> ([AssignmentKey: Assignment], [String: KeptAnswer]) {
         var (assignments, missing) = sequencer.view.cached(core.assignmentKeys(of: submissions))
         sequencer.metrics.cacheHits.increment(by: assignments.count)
         sequencer.metrics.cacheMisses.increment(by: missing.count)
         let keys = submissions.flatMap(\.idempotencyKeys)
         var kept: [String: KeptAnswer] = [:]
-        if !missing.isEmpty {
+        if lookingUp && !missing.isEmpty {
             let rows = try connection.pipeline([LookUp.assignments(missing)])
-            assignments.merge(try LookUp.assignments(rows[0], of: missing)) { cached, _ in cached }
+            let found = try LookUp.assignments(rows[0], of: missing)
+            lookUpPolicy.lookedUp(found: found.count)
+            assignments.merge(found) { cached, _ in cached }
         }
         if !keys.isEmpty {
             let rows = try connection.pipeline([LookUp.keptAnswers(keys)])
@@ -112,11 +132,10 @@ final class SequencerThread: @unchecked Sendable {
     /// Commits the batch; returns only once it is known to be in the log.
     private func commit(_ batch: Batch) throws {
         let started = ContinuousClock.now
-        let statements = batch.statements
         while true {
             let connection = try reconnecting { $0 }
             do throws(PostgresError) {
-                _ = try connection.pipeline(statements)
+                try batch.commit(on: connection)
                 break
             } catch {
                 if connection.isBroken {
@@ -200,6 +219,11 @@ final class SequencerThread: @unchecked Sendable {
 }
 
 extension PostgresError {
+    /// Whether an event came for a version that its stream has already.
+    fileprivate var isRepeatedVersion: Bool {
+        sqlState == "23505" && constraint == "events_stream_version"
+    }
+
     /// Whether trying again on a new connection may help.
     fileprivate func isTransient(_ connection: Connection?) -> Bool {
         // Class 57: shutting down, starting up, crashed; 53300: too many connections.

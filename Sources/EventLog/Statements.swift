@@ -2,96 +2,68 @@ import Domain
 import JSON
 import Postgres
 
-/// The columns of a batch's events, as array parameters of one INSERT.
+/// A batch's events as rows of a COPY.
 struct EventRows: Sendable {
-    private(set) var count = 0
-    private var ids = BinaryArray(.uuid)
-    private var streams = BinaryArray(.text)
-    private var versions = BinaryArray(.int64)
-    private var types = BinaryArray(.text)
-    private var actors = BinaryArray(.text)
-    private var data = BinaryArray(.json)
-    private var correlations = BinaryArray(.text)
+    static let copy = """
+        COPY ledger.events
+            (position, id, stream, version, type, recorded_at, actor, data, correlation)
+        FROM STDIN (FORMAT binary)
+        """
 
-    mutating func append(_ event: RecordedEvent, actor: String, correlation: String?) {
-        count += 1
-        ids.append(bytes: event.id.bytes)
-        streams.append(text: event.stream)
-        versions.append(event.version)
-        types.append(text: event.type)
-        actors.append(text: actor)
-        data.append(bytes: event.data)
-        if let correlation {
-            correlations.append(text: correlation)
-        } else {
-            correlations.appendNull()
-        }
-    }
+    private(set) var rows = CopyRows()
 
-    func insert(after position: Int64, at recordedAt: Timestamp) -> Statement {
-        Statement(
-            """
-            INSERT INTO ledger.events
-                (position, id, stream, version, type, recorded_at, actor, data, correlation)
-            SELECT $1 + n, id, stream, version, type, $2, actor, data, correlation
-              FROM unnest($3::uuid[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::json[],
-                          $9::text[])
-                   WITH ORDINALITY AS e(id, stream, version, type, actor, data, correlation, n)
-            """,
-            [
-                .int64(position), .timestamp(microseconds: recordedAt.microseconds),
-                .array(ids), .array(streams), .array(versions), .array(types), .array(actors),
-                .array(data), .array(correlations),
-            ])
+    mutating func append(
+        _ event: RecordedEvent, at recordedAt: Timestamp, actor: String, correlation: String?
+    ) {
+        rows.beginRow(columns: 9)
+        rows.int64(event.position)
+        rows.bytes(event.id.bytes)
+        rows.text(event.stream)
+        rows.int64(event.version)
+        rows.text(event.type)
+        rows.timestamp(recordedAt.microseconds)
+        rows.text(actor)
+        rows.bytes(event.data)
+        rows.text(orNull: correlation)
     }
 }
 
-/// The answers a batch keeps.
+/// The answers a batch keeps, as rows of a COPY.
 struct IdempotencyRows: Sendable {
-    private(set) var count = 0
-    private var keys = BinaryArray(.text)
-    private var requests = BinaryArray(.bytes)
-    private var answers = BinaryArray(.bytes)
+    static let copy = """
+        COPY ledger.idempotency (key, request, answer, recorded_at)
+        FROM STDIN (FORMAT binary)
+        """
 
-    mutating func append(_ key: String, _ kept: KeptAnswer) {
-        count += 1
-        keys.append(text: key)
-        requests.append(bytes: kept.request.bytes)
-        answers.append(bytes: kept.answer)
-    }
+    private(set) var rows = CopyRows()
 
-    func insert(at recordedAt: Timestamp) -> Statement {
-        Statement(
-            """
-            INSERT INTO ledger.idempotency (key, request, answer, recorded_at)
-            SELECT key, request, answer, $1
-              FROM unnest($2::text[], $3::bytea[], $4::bytea[]) AS k(key, request, answer)
-            """,
-            [
-                .timestamp(microseconds: recordedAt.microseconds), .array(keys),
-                .array(requests), .array(answers),
-            ])
+    mutating func append(_ key: String, _ kept: KeptAnswer, at recordedAt: Timestamp) {
+        rows.beginRow(columns: 4)
+        rows.text(key)
+        rows.bytes(kept.request.bytes)
+        rows.bytes(kept.answer)
+        rows.timestamp(recordedAt.microseconds)
     }
 }
 
 extension Batch {
-    /// The transaction that records the batch.
-    var statements: [Statement] {
-        var statements = [
-            Statement("BEGIN"),
-            Statement(
-                "SELECT ledger.advance_head($1, $2, $3, $4, $5)",
-                [
-                    .int64(start.position), .int64(start.epoch), .int64(head.position),
-                    .bytes(head.frontier.bytes),
-                    .timestamp(microseconds: head.recordedAt.microseconds),
-                ]),
-            rows.insert(after: start.position, at: now),
-        ]
-        if idempotencyRows.count > 0 { statements.append(idempotencyRows.insert(at: now)) }
-        statements.append(Statement("SELECT pg_notify('ledger', $1)", [.text("\(head.position)")]))
-        statements.append(Statement("COMMIT"))
-        return statements
+    /// Records the batch, in one transaction and two round trips.
+    func commit(on connection: Connection) throws(PostgresError) {
+        let frontier = head.frontier.roots.map(\.description).joined()
+        var sql = """
+            BEGIN;
+            SELECT ledger.advance_head(
+                \(start.position), \(start.epoch), \(head.position), '\\x\(frontier)',
+                '\(head.recordedAt)');
+            \(EventRows.copy);
+            """
+        var copies = [events.rows]
+        if answersKept.rows.count > 0 {
+            sql += "\(IdempotencyRows.copy);"
+            copies.append(answersKept.rows)
+        }
+        sql += "NOTIFY ledger, '\(head.position)'; COMMIT"
+        try connection.execute(sql, copying: copies)
     }
 }
 

@@ -52,7 +52,7 @@ package struct Receipt: Sendable {
     package var assignments: [AssignmentAnswer] = []
     /// The places of the events an append proposed, in the order they were proposed.
     package var appended: [RecordedEvent] = []
-    /// The head once the command was committed.
+    /// The position of the last event before the answer: the command's own, if it has any.
     package var position: Int64 = 0
     /// The first answer, where this is a repetition.
     package var replayedAnswer: [UInt8]?

@@ -113,9 +113,7 @@ enum YAML {
         let scalar = Node.Scalar(text, .implicit, .plain)
         let readsAsText = Resolver.default.resolveTag(of: .scalar(scalar)) == Tag.Name.str
         let isText = value(of: scalar) == .string(text)
-        // A reader drops a plain U+FEFF as a byte order mark.
-        let hasMark = text.unicodeScalars.contains("\u{FEFF}")
-        return readsAsText && isText && !hasMark ? .any : .doubleQuoted
+        return readsAsText && isText ? .any : .doubleQuoted
     }
 }
 

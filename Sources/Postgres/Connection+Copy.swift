@@ -23,6 +23,39 @@ extension Connection {
         return try copied(handle)
     }
 
+    /// Runs several statements in one message; each `COPY … FROM STDIN (FORMAT binary)` among them
+    /// is fed with the next of `copies`.
+    ///
+    /// A whole transaction so takes two round trips, however many statements it has. After a server
+    /// error the statements behind it were not run, and a transaction that was begun is aborted:
+    /// the caller rolls it back.
+    package func execute(_ sql: String, copying copies: [CopyRows]) throws(PostgresError) {
+        let handle = try live()
+        guard PQsendQuery(handle, sql) == 1 else { throw refusal() }
+        var copies = copies[...]
+        var first: PostgresError?
+        while let result = try nextResult(handle) {
+            switch PQresultStatus(result) {
+            case PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE:
+                let error = failure(result)
+                first = first ?? error
+            case PGRES_COPY_IN:
+                PQclear(result)
+                guard let rows = copies.popFirst() else {
+                    try endCopy(handle, reason: "there are no rows for it")
+                    continue
+                }
+                var writer = CopyWriter(self)
+                try writer.append(rows)
+                try writer.finish()
+                try endCopy(handle, reason: nil)
+            default: PQclear(result)
+            }
+        }
+        if let first { throw first }
+        if isBroken { throw broke() }
+    }
+
     /// Runs a `COPY … TO STDOUT` and lends each row's raw message; the binary header is taken off.
     ///
     /// If `row` throws, the COPY is cancelled and the error goes on.

@@ -27,6 +27,18 @@ package struct CopyRows: Sendable {
 
     /// Writes a uuid's 16 bytes, a bytea, or the UTF-8 of a text or json.
     package mutating func bytes(_ value: UnsafeRawBufferPointer) { buffer.appendField(value) }
+
+    /// Writes a uuid's 16 bytes, a bytea, or the UTF-8 of a text or json.
+    package mutating func bytes(_ value: [UInt8]) {
+        value.withUnsafeBytes { buffer.appendField($0) }
+    }
+
+    package mutating func text(_ value: String) { buffer.appendField(text: value) }
+
+    /// Writes a text, or NULL where there is none.
+    package mutating func text(orNull value: String?) {
+        if let value { buffer.appendField(text: value) } else { buffer.appendNullField() }
+    }
 }
 
 /// The values of one row of a binary `COPY … TO STDOUT`, read in order.

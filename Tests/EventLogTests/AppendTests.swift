@@ -185,6 +185,36 @@ struct AppendTests {
         #expect(log.view.position == 1)
     }
 
+    @Test("refuses two events with one id in one request, and records neither")
+    func eventIDTwice() async throws {
+        let database = try TestDatabase()
+        let log = try database.lead()
+        defer { log.stop() }
+        let id = "018f3b1c-7d2a-7abc-8def-0123456789ab"
+        await #expect(throws: SequencerError.self) {
+            try await log.appendEvents([proposal(id, "A"), proposal(id, "A")])
+        }
+        #expect(log.view.position == 0)
+    }
+
+    @Test("finds a subject it took for new, and gives it the variant it has")
+    func takenForNew() async throws {
+        let database = try TestDatabase()
+        let first = try database.lead()
+        try await first.createExperiment("HERO")
+        let before = try await first.assign("HERO", subjects: 0..<5)
+        first.stop()
+        let second = try database.lead()
+        defer { second.stop() }
+        // So many look-ups in vain that the next subjects are taken for new.
+        for number in 100..<120 { try await second.assign("HERO", subjects: number..<number + 1) }
+        let head = second.view.position
+        let after = try await second.assign("HERO", subjects: 0..<5)
+        #expect(after.assignments.map(\.variant) == before.assignments.map(\.variant))
+        #expect(after.assignments.allSatisfy { $0.reason == .existing })
+        #expect(second.view.position == head)
+    }
+
     @Test("names the stream's version where another was expected")
     func expectedVersion() async throws {
         let database = try TestDatabase()

@@ -57,7 +57,7 @@ struct SequencerCoreTests {
             [try createLab("A"), try createLab("A"), try createLab("B")], assignments: [:],
             kept: [:], clock: Timestamp(microseconds: 1))
         #expect(batch.eventCount == 2)
-        let actions = batch.settledAnswers.map { _, result in
+        let actions = batch.answers.map { _, result in
             (try? result.get())?.resources.first?.action
         }
         #expect(actions == [.created, .unchanged, .created])

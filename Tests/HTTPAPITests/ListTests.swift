@@ -37,7 +37,7 @@ import Testing
                         "\(path)?limit=\(limit)" + (next.isEmpty ? "" : "&cursor=\(next.part)"))
                     #expect(page.items.count <= limit && page.status == 200)
                     walked += page.items
-                    cursor = page["next"]?.string
+                    cursor = walked.count > count ? nil : page["next"]?.string
                 }
                 #expect(walked == whole.items, "\(path) \(key ?? "id")")
             }

@@ -7,15 +7,14 @@ package enum TestServer {
 
     private static let shared: EmbeddedServer = {
         do {
-            let server = try EmbeddedServer.start(dataDirectory: directory, report: { _ in })
+            // Nothing here has to outlive a power cut, and many tests run at once.
+            let server = try EmbeddedServer.start(
+                dataDirectory: directory, settings: ["fsync=off", "max_connections=1000"],
+                report: { _ in })
             atexit {
                 TestServer.shared.stop()
                 removeTree(TestServer.directory)
             }
-            let connection = try Connection(server.conninfo, applicationName: "test server")
-            // Nothing here has to outlive a power cut.
-            try connection.execute("ALTER SYSTEM SET fsync = off")
-            try connection.execute("SELECT pg_reload_conf()")
             return server
         } catch {
             fatalError("the tests' PostgreSQL did not start: \(error)")

@@ -36,15 +36,17 @@ package final class EmbeddedServer: Sendable {
 
     /// Starts PostgreSQL under the directory, or attaches to the one that runs there.
     ///
-    /// `report` is told, from any thread, what happens to it: one line each time.
+    /// `settings` are of the form `name=value`. `report` is told, from any thread, what happens to
+    /// the server: one line each time.
     package static func start(
-        dataDirectory: String, report: @escaping @Sendable (String) -> Void
+        dataDirectory: String, settings: [String] = [],
+        report: @escaping @Sendable (String) -> Void
     ) throws(EmbeddedServerError) -> EmbeddedServer {
         let stopping = Signal()
         let directory = try ClusterPaths.createDataDirectory(dataDirectory)
         let lock = try Installation.lock(directory, unless: stopping)
         defer { withExtendedLifetime(lock) {} }
-        let installation = try Installation.open(directory, report: report)
+        let installation = try Installation.open(directory, settings: settings, report: report)
         let postmaster = try installation.attachOrStart(unless: stopping)
         try installation.createDatabase()
         let isOwner = try Ownership.claim(installation.paths.owner)

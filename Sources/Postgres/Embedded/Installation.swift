@@ -7,6 +7,8 @@ struct Installation: Sendable {
     let binaries: PostgresBinaries
     let paths: ClusterPaths
     let account: ServerAccount
+    /// `name=value`; these win over the settings every server is started with.
+    let settings: [String]
     let report: @Sendable (String) -> Void
 
     /// Whoever makes, starts or stops the server holds this; making one takes seconds, recovery
@@ -19,14 +21,14 @@ struct Installation: Sendable {
 
     /// Finds everything, and makes the cluster if there is none; the caller holds the lock.
     static func open(
-        _ directory: String, report: @escaping @Sendable (String) -> Void
+        _ directory: String, settings: [String], report: @escaping @Sendable (String) -> Void
     ) throws(EmbeddedServerError) -> Installation {
         let account = try ServerAccount.current()
         let paths = try ClusterPaths.locate(
             dataDirectory: directory, account: account, report: report)
         let installation = Installation(
             binaries: try PostgresBinaries.find(clusterMajor: paths.clusterMajor), paths: paths,
-            account: account, report: report)
+            account: account, settings: settings, report: report)
         if !paths.clusterExists { try installation.createCluster() }
         return installation
     }
@@ -102,7 +104,7 @@ extension Installation {
     }
 
     private func start(unless signal: Signal) throws(EmbeddedServerError) -> Postmaster {
-        let postmaster = try Postmaster.spawn(binaries, paths, account)
+        let postmaster = try Postmaster.spawn(binaries, paths, account, settings)
         do {
             try postmaster.waitUntilReady(paths, unless: signal, report: report)
         } catch {

@@ -17,19 +17,21 @@ struct Postmaster: Sendable {
     }
 
     static func spawn(
-        _ binaries: PostgresBinaries, _ paths: ClusterPaths, _ account: ServerAccount
+        _ binaries: PostgresBinaries, _ paths: ClusterPaths, _ account: ServerAccount,
+        _ settings: [String]
     ) throws(EmbeddedServerError) -> Postmaster {
         try account.createPrivateDirectory(paths.socketDirectory)
         rotateLog(paths.log)
         var command = account.commandPrefix + [binaries.postgres, "-D", paths.cluster]
-        for setting in settings + ["unix_socket_directories=\(paths.socketDirectory)"] {
+        let directory = "unix_socket_directories=\(paths.socketDirectory)"
+        for setting in usualSettings + settings + [directory] {
             command += ["-c", setting]
         }
         let pid = try ChildProcess.spawn(command, output: .append(paths.log))
         return Postmaster(pid: pid)
     }
 
-    private static let settings = [
+    private static let usualSettings = [
         "listen_addresses=", "port=\(ClusterPaths.port)", "unix_socket_permissions=0700",
         "max_connections=64", "shared_buffers=256MB", "maintenance_work_mem=128MB",
         "max_wal_size=2GB", "wal_compression=on", "checkpoint_timeout=15min", "jit=off",
