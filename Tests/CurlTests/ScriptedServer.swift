@@ -33,6 +33,8 @@ final class ScriptedServer: Sendable {
                 serve(connection)
                 close(connection)
             }
+            // Only here: were it closed while this thread accepts, the number could be another's.
+            close(listener)
         }
     }
 
@@ -41,7 +43,6 @@ final class ScriptedServer: Sendable {
     /// Ends the server: a new connection is then refused.
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
     }
 
     private func serve(_ connection: Int32) {
