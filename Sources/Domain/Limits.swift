@@ -37,7 +37,7 @@ package enum Limits {
     // MARK: Sequencer
 
     /// Submissions waiting for the sequencer; beyond it the answer is 503.
-    package static let queueSubmissionsMax = 8_192
+    package static let queueSubmissionsMax = 16_384
     /// Events one commit holds at most, unless a single request brings more.
     package static let batchEventsMax = 10_000
     /// Assignments remembered for repeat requests, in two generations of half as many each.
