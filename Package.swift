@@ -45,7 +45,7 @@ let package = Package(
         module("Curl", ["CCurl"]),
         module("JSON"),
         .target(
-            name: "Schema", path: "schema",
+            name: "Schema", path: "schema", exclude: ["openapi.yaml"],
             resources: [
                 .embedInCode("log"), .embedInCode("projection"), .embedInCode("analytics"),
             ],

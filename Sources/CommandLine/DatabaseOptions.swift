@@ -28,13 +28,13 @@ struct DatabaseOptions: ParsableArguments {
         }
     }
 
-    /// Opens the database, starting the embedded one if need be.
-    func open() throws -> Database {
+    /// Opens the database, starting the embedded one if need be; `report` is told what that does.
+    func open(
+        report: @escaping @Sendable (String) -> Void = { Terminal.writeError($0 + "\n") }
+    ) throws -> Database {
         if let conninfo { return Database(conninfo: conninfo, embedded: nil) }
         do {
-            let server = try EmbeddedServer.start(dataDirectory: dataDirectory) {
-                Terminal.writeError($0 + "\n")
-            }
+            let server = try EmbeddedServer.start(dataDirectory: dataDirectory, report: report)
             return Database(conninfo: server.conninfo, embedded: server)
         } catch {
             throw CommandFailure(message: "\(error)")

@@ -54,17 +54,19 @@ struct Serve: AsyncParsableCommand {
     func run() async throws {
         let settings = try settings()
         bootstrapLogging(level: settings.logLevel)
-        let database = try databaseOptions.open()
+        let logger = Logger(label: "ledger")
+        let database = try databaseOptions.open { logger.notice("\($0)") }
         defer { database.close() }
-        do { try await serve(on: database, settings) } catch let failure as CommandFailure {
+        do { try await serve(on: database, settings, logger) } catch let failure as CommandFailure {
             throw failure
         } catch {
             throw CommandFailure(message: "the ledger could not run: \(error)")
         }
     }
 
-    private func serve(on database: Database, _ settings: Settings) async throws {
-        let logger = Logger(label: "ledger")
+    private func serve(
+        on database: Database, _ settings: Settings, _ logger: Logger
+    ) async throws {
         let metrics = LedgerMetrics()
         let log = try EventLog.lead(
             conninfo: database.conninfo, readers: settings.readers, metrics: metrics,

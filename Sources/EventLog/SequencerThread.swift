@@ -71,6 +71,11 @@ final class SequencerThread: @unchecked Sendable {
             fail(submissions, .notLeading)
         } catch Halt.outOfTime {
             fail(submissions, phase == .deciding ? .unavailable : .outcomeUnknown)
+        } catch let error as PostgresError where error.isAboutData && submissions.count > 1 {
+            // One of them is at fault: by halves, so that it fails alone.
+            let half = submissions.count / 2
+            process(Array(submissions[..<half]))
+            process(Array(submissions[half...]))
         } catch {
             sequencer.metrics.commitsFailed.increment()
             sequencer.logger.error("commit failed", metadata: ["error": "\(error)"])
@@ -222,6 +227,11 @@ extension PostgresError {
     /// Whether an event came for a version that its stream has already.
     fileprivate var isRepeatedVersion: Bool {
         sqlState == "23505" && constraint == "events_stream_version"
+    }
+
+    /// Whether PostgreSQL refused what a batch holds: data exceptions, constraints, size limits.
+    fileprivate var isAboutData: Bool {
+        ["22", "23", "54"].contains { sqlState?.hasPrefix($0) == true }
     }
 
     /// Whether trying again on a new connection may help.
