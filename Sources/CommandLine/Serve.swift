@@ -83,8 +83,7 @@ struct Serve: AsyncParsableCommand {
         defer { projector.stop() }
         log.view.onCommit { projector.wake() }
         let api = API(
-            log: log, metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey,
-            shutdown: Shutdown())
+            log: log, metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey)
         let server = api.application(host: settings.address.host, port: settings.address.port) {
             port in
             let address = Address(host: settings.address.host, port: port)
@@ -93,10 +92,17 @@ struct Serve: AsyncParsableCommand {
         var configuration = ServiceGroupConfiguration(
             services: [
                 .init(service: Upkeep(log: log, logger: logger)), .init(service: server),
+                // The last is told first that it is time to stop.
+                .init(service: Farewell(log: log)),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(20)
-        try await ServiceGroup(configuration: configuration).run()
+        let group = ServiceGroup(configuration: configuration)
+        log.sequencer.onFenced { Task { await group.triggerGracefulShutdown() } }
+        try await group.run()
+        if case .fenced(let reason) = log.sequencer.status {
+            throw CommandFailure(message: "this node may write no more: \(reason)")
+        }
         logger.notice("stopped", metadata: ["position": "\(log.view.position)"])
     }
 
@@ -175,6 +181,16 @@ struct Address: Equatable, CustomStringConvertible {
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
+/// Tells the log as soon as the server is to stop.
+private struct Farewell: Service {
+    let log: EventLog
+
+    func run() async throws {
+        try await gracefulShutdown()
+        log.beginStopping()
+    }
+}
+
 /// What has to be done now and then.
 private struct Upkeep: Service {
     let log: EventLog
@@ -185,10 +201,10 @@ private struct Upkeep: Service {
     private static let heartbeatsPerHour = 360
 
     func run() async throws {
-        try? await cancelWhenGracefulShutdown {
+        await cancelWhenGracefulShutdown {
             for beat in 0... {
                 if beat % Self.heartbeatsPerHour == 0 { await forgetOldAnswers() }
-                try await Task.sleep(for: Self.heartbeat)
+                do { try await Task.sleep(for: Self.heartbeat) } catch { return }
                 log.view.wakeWaiters()
             }
         }

@@ -38,6 +38,8 @@ package enum Limits {
 
     /// Submissions waiting for the sequencer; beyond it the answer is 503.
     package static let queueSubmissionsMax = 16_384
+    /// Events that waiting submissions may lead to, together; beyond it the answer is 503.
+    package static let queueEventsMax = 200_000
     /// Events one commit holds at most, unless a single request brings more.
     package static let batchEventsMax = 10_000
     /// Assignments remembered for repeat requests, in two generations of half as many each.

@@ -99,17 +99,23 @@ package final class EventLog: Sendable {
     /// Forgets the answers to requests that are older than their keys are kept.
     package func forgetOldAnswers() async throws {
         let oldest = Timestamp.now.microseconds - Int64(Limits.idempotencyDays) * 86_400_000_000
-        try await reader.pool.run { connection in
+        try await reader.pool.run(readOnly: false) { connection in
             _ = try connection.query(
                 "DELETE FROM ledger.idempotency WHERE key LIKE 'key/%' AND recorded_at < $1",
                 [.timestamp(microseconds: oldest)])
         }
     }
 
+    /// Says that the end is near: feeds end, and nothing waits long for an absent database.
+    package func beginStopping() {
+        sequencer.beginStopping()
+        view.beginClosing()
+    }
+
     /// Answers what was accepted, then lets go of the database.
     package func stop() {
         sequencer.stop()
-        view.wakeWaiters()
+        view.beginClosing()
         reader.pool.shutdown()
     }
 }

@@ -13,6 +13,7 @@ package final class LedgerView: Sendable {
         var cache = AssignmentCache()
         var waiters: [CheckedContinuation<Void, Never>] = []
         var observer: @Sendable () -> Void = {}
+        var isClosing = false
     }
 
     private let contents = Mutex(Contents())
@@ -106,16 +107,25 @@ package final class LedgerView: Sendable {
         contents.withLock { $0.observer = action }
     }
 
-    /// Returns once the head is beyond a position, or at the next ``wakeWaiters()``.
+    /// Returns once the head is beyond a position, at the next ``wakeWaiters()``, or when closing.
     package func waitForCommit(beyond position: Int64) async {
         await withCheckedContinuation { continuation in
             let ready = contents.withLock { contents in
-                if contents.position > position { return true }
+                if contents.position > position || contents.isClosing { return true }
                 contents.waiters.append(continuation)
                 return false
             }
             if ready { continuation.resume() }
         }
+    }
+
+    /// Whether waiting is over, because the ledger is being shut down.
+    package var isClosing: Bool { contents.withLock { $0.isClosing } }
+
+    /// Ends all waiting, now and from now on.
+    package func beginClosing() {
+        contents.withLock { $0.isClosing = true }
+        wakeWaiters()
     }
 
     /// Lets everyone look up from waiting, to send a sign of life or to stop.

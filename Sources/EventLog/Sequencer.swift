@@ -29,6 +29,7 @@ package final class Sequencer: Sendable {
     private let stopRequested = Atomic<Bool>(false)
     private let wakeUp = Signal()
     private let thread: Mutex<OSThread?> = Mutex(nil)
+    private let fencedAction: Mutex<@Sendable () -> Void> = Mutex({})
     let view: LedgerView
     let metrics: LedgerMetrics
     let logger: Logger
@@ -45,12 +46,20 @@ package final class Sequencer: Sendable {
     package var queueDepth: Int { queue.depth }
 
     func setStatus(_ status: Status) {
-        let before = shared.withLock { current in
+        let changed = shared.withLock { current in
+            // Once fenced, always fenced.
+            if case .fenced = current, status != .stopped { return false }
             defer { current = status }
-            return current
+            return current != status
         }
-        guard before != status else { return }
+        guard changed else { return }
         logger.notice("sequencer", metadata: ["status": "\(status)"])
+        if case .fenced = status { fencedAction.withLock { $0 }() }
+    }
+
+    /// Calls `action` when this node may write no more; what it knows grows stale from then on.
+    package func onFenced(_ action: @escaping @Sendable () -> Void) {
+        fencedAction.withLock { $0 = action }
     }
 
     /// Starts the thread. It opens the connection it writes through.
@@ -78,17 +87,25 @@ package final class Sequencer: Sendable {
     /// The next batch of submissions; nil once the sequencer is to stop and has answered all.
     func next() -> [Submission]? { queue.take() }
 
+    /// The submissions that wait behind the present batch.
+    func waiting() -> [Submission] { queue.takeAll() }
+
     /// Whether waiting for the database has to end.
     var isStopping: Bool { stopRequested.load(ordering: .acquiring) }
 
     /// Waits before another attempt; shorter when the sequencer is to stop.
     func pause(_ duration: Duration) { _ = wakeUp.wait(timeout: duration) }
 
-    /// Takes no more commands, commits and answers those that wait, and ends the thread.
-    package func stop() {
-        queue.close()
+    /// From now on an absent database is waited for only a little longer.
+    package func beginStopping() {
         stopRequested.store(true, ordering: .releasing)
         wakeUp.wake()
+    }
+
+    /// Takes no more commands, commits and answers those that wait, and ends the thread.
+    package func stop() {
+        beginStopping()
+        queue.close()
         thread.withLock { $0 }?.join()
     }
 }

@@ -58,6 +58,8 @@ struct Batch: Sendable {
     private(set) var events = EventRows()
     private(set) var answersKept = IdempotencyRows()
 
+    /// A key under which the batch keeps an answer, if it keeps any.
+    private(set) var firstKeptKey: String?
     private var kept: [String: KeptAnswer]
     /// The versions of the streams up to the last event recorded.
     private var versions: [String: Int64]
@@ -181,6 +183,7 @@ struct Batch: Sendable {
 
     private mutating func keep(_ key: String, _ answer: KeptAnswer) {
         kept[key] = answer
+        firstKeptKey = firstKeptKey ?? key
         answersKept.append(key, answer, at: now)
     }
 

@@ -12,9 +12,11 @@ final class SequencerThread: @unchecked Sendable {
     private var connection: Connection?
     private var core: SequencerCore
     private var lookUpPolicy = LookUpPolicy()
+    /// Whether a commit was sent and nobody knows yet what became of it.
+    private var isUnresolved = false
 
     /// How long PostgreSQL may take to come back before a stop gives up on it.
-    private static let stopPatience = Duration.seconds(20)
+    private static let stopPatience = Duration.seconds(10)
     /// How long a command that was not sent yet waits for PostgreSQL.
     private static let lookUpPatience = Duration.seconds(15)
 
@@ -35,10 +37,6 @@ final class SequencerThread: @unchecked Sendable {
 
     func run() {
         while let submissions = sequencer.next() {
-            if case .fenced = sequencer.status {
-                fail(submissions, .notLeading)
-                continue
-            }
             process(submissions)
             sequencer.metrics.queueDepth.set(sequencer.queueDepth)
         }
@@ -51,15 +49,15 @@ final class SequencerThread: @unchecked Sendable {
     }
 
     private func process(_ submissions: [Submission]) {
-        var phase = Phase.deciding
+        if case .fenced = sequencer.status { return fail(submissions, .notLeading) }
         do {
             let batch: Batch
             do {
                 let assumesNew = lookUpPolicy.assumesNew
-                batch = try record(submissions, lookingUp: !assumesNew, &phase)
+                batch = try record(submissions, lookingUp: !assumesNew)
             } catch let error as PostgresError where error.isRepeatedVersion {
                 lookUpPolicy.wasWrong()
-                batch = try record(submissions, lookingUp: true, &phase)
+                batch = try record(submissions, lookingUp: true)
             }
             core.commit(batch)
             sequencer.view.publish(core.state, core.head, assigned: batch.assigned)
@@ -68,9 +66,9 @@ final class SequencerThread: @unchecked Sendable {
         } catch Halt.fenced(let reason) {
             sequencer.logger.error("fenced", metadata: ["reason": "\(reason)"])
             sequencer.setStatus(.fenced(reason))
-            fail(submissions, .notLeading)
+            fail(submissions, isUnresolved ? .outcomeUnknown : .notLeading)
         } catch Halt.outOfTime {
-            fail(submissions, phase == .deciding ? .unavailable : .outcomeUnknown)
+            fail(submissions, isUnresolved ? .outcomeUnknown : .unavailable)
         } catch let error as PostgresError where error.isAboutData && submissions.count > 1 {
             // One of them is at fault: by halves, so that it fails alone.
             let half = submissions.count / 2
@@ -79,23 +77,18 @@ final class SequencerThread: @unchecked Sendable {
         } catch {
             sequencer.metrics.commitsFailed.increment()
             sequencer.logger.error("commit failed", metadata: ["error": "\(error)"])
-            fail(submissions, .failed("\(error)"))
+            fail(submissions, isUnresolved ? .outcomeUnknown : .failed("\(error)"))
         }
     }
 
-    /// How far a batch has come: until it is sent nothing can have been recorded.
-    private enum Phase { case deciding, committing }
-
     /// Decides the submissions and commits what they lead to.
     private func record(
-        _ submissions: [Submission], lookingUp: Bool, _ phase: inout Phase
+        _ submissions: [Submission], lookingUp: Bool
     ) throws -> Batch {
-        phase = .deciding
         let (assignments, kept) = try reconnecting(patience: Self.lookUpPatience) {
             try self.lookUp(submissions, lookingUp, $0)
         }
         let batch = core.prepare(submissions, assignments: assignments, kept: kept, clock: .now)
-        phase = .committing
         if batch.hasRows { try commit(batch) }
         return batch
     }
@@ -119,7 +112,11 @@ final class SequencerThread: @unchecked Sendable {
         sequencer.metrics.cacheMisses.increment(by: missing.count)
         let keys = submissions.flatMap(\.idempotencyKeys)
         var kept: [String: KeptAnswer] = [:]
-        if lookingUp && !missing.isEmpty {
+        if !lookingUp {
+            // A refused append leaves nothing for the index to find fault with.
+            missing = submissions.filter(\.isAppend).flatMap(\.command.assignmentKeys)
+        }
+        if !missing.isEmpty {
             let rows = try connection.pipeline([LookUp.assignments(missing)])
             let found = try LookUp.assignments(rows[0], of: missing)
             lookUpPolicy.lookedUp(found: found.count)
@@ -138,7 +135,7 @@ final class SequencerThread: @unchecked Sendable {
     private func commit(_ batch: Batch) throws {
         let started = ContinuousClock.now
         while true {
-            let connection = try reconnecting { $0 }
+            let connection = try reconnecting(patience: Self.lookUpPatience) { $0 }
             do throws(PostgresError) {
                 try batch.commit(on: connection)
                 break
@@ -148,7 +145,10 @@ final class SequencerThread: @unchecked Sendable {
                     sequencer.logger.warning(
                         "connection lost during a commit", metadata: ["error": "\(error)"])
                     drop()
-                    if try wasCommitted(batch) { break }
+                    isUnresolved = true
+                    let wasCommitted = try wasCommitted(batch)
+                    isUnresolved = false
+                    if wasCommitted { break }
                     continue
                 }
                 do { try connection.execute("ROLLBACK") } catch { drop() }
@@ -162,6 +162,10 @@ final class SequencerThread: @unchecked Sendable {
     /// Finds out what became of a commit whose answer was lost.
     private func wasCommitted(_ batch: Batch) throws -> Bool {
         let head = try reconnecting { try Head.read($0) }
+        if batch.eventCount == 0 {
+            // The head has not moved either way; the answers kept tell.
+            return try reconnecting { try batch.keptAnswers(in: $0) }
+        }
         switch (head.epoch, head.position) {
         case (batch.start.epoch, batch.head.position) where head.frontier == batch.head.frontier:
             return true
@@ -195,11 +199,15 @@ final class SequencerThread: @unchecked Sendable {
                 let result = try body(connection)
                 sequencer.setStatus(.leading)
                 return result
-            } catch let error as PostgresError where error.isTransient(connection) {
+            } catch let error as PostgresError
+                where isUnresolved || error.isTransient(connection)
+            {
                 drop()
                 sequencer.setStatus(.reconnecting(error.message))
                 let limit = sequencer.isStopping ? Self.stopPatience : patience
-                if let limit, ContinuousClock.now - started > limit { throw Halt.outOfTime }
+                let waited = ContinuousClock.now - started
+                if let limit, waited > limit { throw Halt.outOfTime }
+                if waited > Self.lookUpPatience { fail(sequencer.waiting(), .unavailable) }
                 sequencer.pause(delay)
                 delay = min(delay * 2, .seconds(1))
             }
@@ -210,16 +218,22 @@ final class SequencerThread: @unchecked Sendable {
     private func leadingConnection() throws -> Connection {
         if let connection, !connection.isBroken { return connection }
         let connection = try Leadership.connect(conninfo)
+        // Before the lock, which a new leader holds; and after it, should one have come and gone.
+        try checkEpoch(connection)
         guard try Leadership.tryLead(connection) else {
             connection.close()
             throw PostgresError(.connection, "the leader's lock is held by another session")
         }
-        let head = try Head.read(connection)
-        guard head.epoch == core.head.epoch else {
-            throw Halt.fenced("another node leads under epoch \(head.epoch)")
-        }
+        try checkEpoch(connection)
         self.connection = connection
         return connection
+    }
+
+    private func checkEpoch(_ connection: Connection) throws {
+        let epoch = try Head.read(connection).epoch
+        guard epoch == core.head.epoch else {
+            throw Halt.fenced("another node leads under epoch \(epoch)")
+        }
     }
 }
 

@@ -67,6 +67,16 @@ extension Batch {
     }
 }
 
+extension Batch {
+    /// Whether the answers this batch keeps are in the database.
+    func keptAnswers(in connection: Connection) throws -> Bool {
+        guard let firstKeptKey else { return false }
+        let rows = try connection.query(
+            "SELECT 1 FROM ledger.idempotency WHERE key = $1", [.text(firstKeptKey)])
+        return rows.count > 0
+    }
+}
+
 /// Look-ups of what a batch needs to know.
 enum LookUp {
     /// The first assignments of these subjects, by the log's own index on streams.

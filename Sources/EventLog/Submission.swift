@@ -84,6 +84,8 @@ struct Submission: Sendable {
     /// Called once, with what came of the command.
     let reply: @Sendable (Result<Receipt, SequencerError>) -> Void
 
+    var isAppend: Bool { if case .append = command { true } else { false } }
+
     /// Events the command can lead to, roughly: what a batch is measured by.
     var weight: Int {
         switch command {

@@ -6,6 +6,8 @@ import Synchronization
 final class SubmissionQueue: Sendable {
     private struct Contents {
         var submissions: [Submission] = []
+        /// The sum of their weights.
+        var weight = 0
         var isClosed = false
         /// Whether the sequencer sleeps and has to be woken.
         var isWaiting = false
@@ -22,8 +24,14 @@ final class SubmissionQueue: Sendable {
     func add(_ submission: Submission) -> Rejection? {
         let (rejection, wake) = contents.withLock { contents -> (Rejection?, Bool) in
             if contents.isClosed { return (.closed, false) }
-            if contents.submissions.count >= Limits.queueSubmissionsMax { return (.full, false) }
+            let weight = contents.weight + submission.weight
+            if contents.submissions.count >= Limits.queueSubmissionsMax
+                || (weight > Limits.queueEventsMax && contents.weight > 0)
+            {
+                return (.full, false)
+            }
             contents.submissions.append(submission)
+            contents.weight = weight
             defer { contents.isWaiting = false }
             return (nil, contents.isWaiting)
         }
@@ -45,12 +53,21 @@ final class SubmissionQueue: Sendable {
                     } ?? contents.submissions.count
                 let batch = Array(contents.submissions.prefix(count))
                 contents.submissions.removeFirst(count)
+                contents.weight -= batch.reduce(0) { $0 + $1.weight }
                 contents.isWaiting = batch.isEmpty
                 return (batch, contents.isClosed)
             }
             if !batch.isEmpty { return batch }
             if isClosed { return nil }
             _ = signal.wait(timeout: nil)
+        }
+    }
+
+    /// Everything that waits now, without blocking.
+    func takeAll() -> [Submission] {
+        contents.withLock { contents in
+            defer { (contents.submissions, contents.weight) = ([], 0) }
+            return contents.submissions
         }
     }
 

@@ -2,7 +2,6 @@ import Domain
 import EventLog
 import Hummingbird
 import JSON
-import ServiceLifecycle
 
 /// Appending events, and reading the log as lines or as a live feed.
 extension API {
@@ -149,12 +148,7 @@ extension API {
                 metrics.feedSubscribers.add(1)
                 defer { metrics.feedSubscribers.add(-1) }
                 try await writer.write(ByteBuffer(string: "retry: 1000\n\n"))
-                try await withGracefulShutdownHandler {
-                    try await follow(after, filter, &writer)
-                } onGracefulShutdown: {
-                    shutdown.begin()
-                    log.view.wakeWaiters()
-                }
+                try await follow(after, filter, &writer)
                 try await writer.finish(nil)
             })
     }
@@ -166,7 +160,7 @@ extension API {
         _ after: Int64, _ filter: EventFilter, _ writer: inout any ResponseBodyWriter
     ) async throws {
         var position = after
-        while !shutdown.hasBegun {
+        while !log.view.isClosing {
             let head = log.view.position
             guard position < head else {
                 await log.view.waitForCommit(beyond: position)

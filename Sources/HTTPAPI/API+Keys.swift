@@ -9,8 +9,9 @@ extension API {
     /// - Returns: the actor as events name it: `key/ID`, or `local` where no key is needed.
     func authorize(_ request: Request, _ needed: Role) throws -> String {
         guard let header = request.headers[.authorization] else {
-            if servesWithoutKey { return "local" }
-            throw HTTPProblem.noKey
+            guard servesWithoutKey else { throw HTTPProblem.noKey }
+            guard request.isFromThisMachine else { throw HTTPProblem.crossOrigin }
+            return "local"
         }
         guard header.prefix(7).lowercased() == "bearer ",
             let parts = KeySecret.parts(of: header.dropFirst(7)),

@@ -15,7 +15,7 @@ extension API {
         }
         router.get("/readyz") { request, context in
             let status = log.sequencer.status
-            guard status == .leading, !shutdown.hasBegun else {
+            guard status == .leading, !log.view.isClosing else {
                 throw HTTPProblem.unavailable(
                     "not-ready", "The ledger takes no writes now", "The sequencer is \(status).")
             }

@@ -3,7 +3,6 @@ import EventLog
 import HTTPTypes
 import Hummingbird
 import Logging
-import Synchronization
 import Telemetry
 
 /// The ledger over HTTP: routes, and what they share.
@@ -13,17 +12,14 @@ package struct API: Sendable {
     let logger: Logger
     /// Whether a request without a key is served.
     let servesWithoutKey: Bool
-    let shutdown: Shutdown
 
     package init(
-        log: EventLog, metrics: LedgerMetrics, logger: Logger, servesWithoutKey: Bool,
-        shutdown: Shutdown
+        log: EventLog, metrics: LedgerMetrics, logger: Logger, servesWithoutKey: Bool
     ) {
         self.log = log
         self.metrics = metrics
         self.logger = logger
         self.servesWithoutKey = servesWithoutKey
-        self.shutdown = shutdown
     }
 
     /// What answers requests.
@@ -43,17 +39,6 @@ package struct API: Sendable {
         addOperationRoutes(to: router)
         return router
     }
-}
-
-/// Tells open feeds that the server is going down.
-package final class Shutdown: Sendable {
-    private let flag = Atomic<Bool>(false)
-
-    package init() {}
-
-    package var hasBegun: Bool { flag.load(ordering: .acquiring) }
-
-    package func begin() { flag.store(true, ordering: .releasing) }
 }
 
 package struct APIContext: RequestContext {

@@ -96,6 +96,11 @@ extension HTTPProblem {
         .unauthorized, "unauthorized", "No key",
         "Send Authorization: Bearer KEY. An admin makes keys with ledger keys create.")
 
+    static let crossOrigin = HTTPProblem(
+        .forbidden, "forbidden", "A web page can't ask without a key",
+        "Without a key only programs on this machine are served, under a loopback name and not from "
+            + "a page of another origin. Send Authorization: Bearer KEY.")
+
     static let wrongKey = HTTPProblem(
         .unauthorized, "unauthorized", "The key is not valid",
         "The key is unknown or revoked; an admin sees which exist with ledger keys list.")

@@ -4,7 +4,8 @@ import Hummingbird
 import NIOCore
 import NIOHTTPTypes
 
-/// Closes connections whose client takes too long to send a request, or sends none.
+/// Closes connections whose client takes too long to send a request or to read an answer, or does
+/// neither.
 ///
 /// A slow client is one that has not sent the whole of its request by a fixed time after its
 /// start; trickling bytes does not help it.
@@ -14,8 +15,10 @@ final class ReceiveDeadline: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTPResponsePart
     typealias OutboundOut = HTTPResponsePart
 
-    /// When the request has to be complete; nil while the server works on an answer.
+    /// When the client has to have done its part; nil while the server works on an answer.
     private var deadline: NIODeadline?
+    /// Requests received and not yet answered.
+    private var outstanding = 0
     private var check: RepeatedTask?
 
     private static let checkInterval = TimeAmount.seconds(5)
@@ -40,13 +43,28 @@ final class ReceiveDeadline: ChannelDuplexHandler, RemovableChannelHandler {
         switch unwrapInboundIn(data) {
         case .head: deadline = .now() + Self.receive
         case .body: break
-        case .end: deadline = nil
+        case .end:
+            outstanding += 1
+            deadline = nil
         }
         context.fireChannelRead(data)
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
-        if case .end = unwrapOutboundIn(data) { deadline = .now() + Self.idle }
+        if case .end = unwrapOutboundIn(data) {
+            outstanding -= 1
+            if outstanding == 0 { deadline = .now() + Self.idle }
+        }
         context.write(data, promise: promise)
+    }
+
+    /// A full buffer means a client that does not read.
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if !context.channel.isWritable {
+            deadline = .now() + Self.receive
+        } else if outstanding > 0 {
+            deadline = nil
+        }
+        context.fireChannelWritabilityChanged()
     }
 }

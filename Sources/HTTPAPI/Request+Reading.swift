@@ -37,6 +37,17 @@ extension Request {
         return accept.contains("yaml") && !accept.contains("json")
     }
 
+    /// Whether this is a program's request to a loopback name, not one that a web page makes of a
+    /// browser on this machine: such pages, and names that are bound to loopback later, are how
+    /// strangers reach servers that trust their own machine.
+    var isFromThisMachine: Bool {
+        guard headers[.origin] == nil else { return false }
+        var host = (head.authority ?? "")[...]
+        if let colon = host.lastIndex(of: ":"), !host.hasSuffix("]") { host = host[..<colon] }
+        return host == "localhost" || host == "[::1]"
+            || (host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." })
+    }
+
     // MARK: Parameters
 
     func parameter(_ name: String) -> String? {

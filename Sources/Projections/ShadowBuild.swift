@@ -9,6 +9,11 @@ package struct RebuildRunningError: Error, CustomStringConvertible {
     }
 }
 
+/// The thread that reads the log went without a word.
+struct LostReaderError: Error, CustomStringConvertible {
+    let description = "the log could not be read to its end; run the rebuild again"
+}
+
 /// Progress of a rebuild: events done, of how many. Throwing calls the rebuild off.
 package typealias RebuildProgress = @Sendable (_ done: Int, _ total: Int) throws -> Void
 
@@ -93,7 +98,7 @@ final class ShadowBuild {
                 if outcome != nil { break }
             }
         }
-        guard let outcome else { return }
+        guard let outcome else { throw LostReaderError() }
         fold = try outcome.get()
     }
 

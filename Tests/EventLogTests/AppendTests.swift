@@ -215,6 +215,28 @@ struct AppendTests {
         #expect(second.view.position == head)
     }
 
+    @Test("knows the version of an assignment's stream also when it takes subjects for new")
+    func appendIsAlwaysLookedUp() async throws {
+        let database = try TestDatabase()
+        let first = try database.lead()
+        try await first.createExperiment("HERO")
+        try await first.assign("HERO", subjects: 0..<1)
+        first.stop()
+        let second = try database.lead()
+        defer { second.stop() }
+        for number in 100..<120 { try await second.assign("HERO", subjects: number..<number + 1) }
+        var proposal = ProposedEvent(
+            type: "AssignmentMade",
+            data: try .parse(Array(#"{"experiment":"HERO","subject":"user_0"}"#.utf8)))
+        proposal.expectedVersion = ExpectedVersion.none
+        do {
+            try await second.appendEvents([proposal])
+            Issue.record("the append was not refused")
+        } catch SequencerError.refused(let refusal) {
+            #expect(refusal.actualVersion == 1)
+        }
+    }
+
     @Test("names the stream's version where another was expected")
     func expectedVersion() async throws {
         let database = try TestDatabase()

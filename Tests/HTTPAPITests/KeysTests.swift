@@ -54,6 +54,25 @@ import Testing
         }
     }
 
+    @Test func `without a key neither a web page nor a foreign name is served`() async throws {
+        try await ServedLedger.run { ledger async throws in
+            for header in [
+                ("Origin", "https://example.com"), ("Origin", "null"), ("Host", "example.com"),
+                ("Host", "127.0.0.1.example.com:80"),
+            ] {
+                let answer = try await ledger.send(
+                    "POST", "/v1/keys", #"{"role":"admin"}"#, headers: [header])
+                #expect(answer.status == 403, "\(header)")
+            }
+            #expect(ledger.log.view.position == 0)
+            let keys = try await Self.keys(ledger)
+            let answer = try await ledger.send(
+                "GET", "/v1/labs", nil,
+                headers: [("Origin", "https://example.com")] + Self.bearer(keys["reader"] ?? ""))
+            #expect(answer.status == 200)
+        }
+    }
+
     @Test func `the document names the role that each operation needs`() async throws {
         try await ServedLedger.run { ledger async throws in
             let keys = try await Self.keys(ledger)

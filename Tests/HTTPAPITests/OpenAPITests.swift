@@ -13,8 +13,7 @@ import Testing
         let log = try database.lead()
         defer { log.stop() }
         let api = API(
-            log: log, metrics: LedgerMetrics(), logger: .silent, servesWithoutKey: true,
-            shutdown: Shutdown())
+            log: log, metrics: LedgerMetrics(), logger: .silent, servesWithoutKey: true)
         let routes = api.router().routes.map { route in
             let path = route.path.description.split(separator: "/").map { part in
                 part.hasPrefix(":") ? "{\(part.dropFirst())}" : String(part)

@@ -28,8 +28,7 @@ struct ServedLedger: Sendable {
         let metrics = LedgerMetrics()
         let log = try database.lead(metrics: metrics)
         let api = API(
-            log: log, metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey,
-            shutdown: Shutdown())
+            log: log, metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey)
         let (ports, running) = AsyncStream.makeStream(of: Int.self)
         let server = api.application(host: "127.0.0.1", port: 0) { running.yield($0) }
         let group = ServiceGroup(
@@ -43,6 +42,7 @@ struct ServedLedger: Sendable {
         do { result = .success(try await body(ServedLedger(log: log, port: port))) } catch {
             result = .failure(error)
         }
+        log.beginStopping()
         await group.triggerGracefulShutdown()
         try await serving.value
         log.stop()
