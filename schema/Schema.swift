@@ -9,6 +9,7 @@ package enum Schema {
         text(PackageResources._005_idempotency_sql),
         text(PackageResources._006_advance_head_sql),
         text(PackageResources._007_position_at_sql),
+        text(PackageResources._008_claim_head_sql),
     ]
 
     /// Tables of the projections, to be made in the first schema of the search path.

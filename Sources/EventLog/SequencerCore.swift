@@ -27,16 +27,37 @@ struct SequencerCore: Sendable {
     }
 
     /// Decides the submissions one after the other; a refused one leaves no trace in the batch.
+    ///
+    /// `send`, if given, takes the events' rows bit by bit, to be stored while the next are decided.
+    mutating func prepare<E: Error>(
+        _ submissions: [Submission], assignments: [AssignmentKey: Assignment],
+        kept: [String: KeptAnswer], clock: Timestamp, send: (CopyRows) throws(E) -> Void
+    ) throws(E) -> Batch {
+        var batch = begin(assignments: assignments, kept: kept, clock: clock)
+        for submission in submissions {
+            batch.add(submission, ids: &generator)
+            try send(batch.takeRows())
+        }
+        return batch
+    }
+
+    /// Decides the submissions as above, and keeps all rows in the batch.
     mutating func prepare(
         _ submissions: [Submission], assignments: [AssignmentKey: Assignment],
         kept: [String: KeptAnswer], clock: Timestamp
     ) -> Batch {
+        var batch = begin(assignments: assignments, kept: kept, clock: clock)
+        for submission in submissions { batch.add(submission, ids: &generator) }
+        return batch
+    }
+
+    private func begin(
+        assignments: [AssignmentKey: Assignment], kept: [String: KeptAnswer], clock: Timestamp
+    ) -> Batch {
         let now = max(clock, head.recordedAt)
         let decider = Decider(
             state: state, assignments: assignments, now: now, nextPosition: head.position + 1)
-        var batch = Batch(head: head, recordedAt: now, decider: decider, kept: kept)
-        for submission in submissions { batch.add(submission, ids: &generator) }
-        return batch
+        return Batch(head: head, recordedAt: now, decider: decider, kept: kept)
     }
 
     /// Takes over what a batch did, once it is known to be committed.
@@ -77,10 +98,12 @@ struct Batch: Sendable {
         versions = decider.state.versions
     }
 
-    var eventCount: Int { events.rows.count }
+    var eventCount: Int { events.count }
+
+    fileprivate mutating func takeRows() -> CopyRows { events.take() }
 
     /// Whether there is anything to commit.
-    var hasRows: Bool { events.rows.count > 0 || answersKept.rows.count > 0 }
+    var hasRows: Bool { events.count > 0 || answersKept.rows.count > 0 }
 
     /// The time all events of the batch are recorded at.
     var now: Timestamp { decider.now }

@@ -88,9 +88,47 @@ final class SequencerThread: @unchecked Sendable {
         let (assignments, kept) = try reconnecting(patience: Self.lookUpPatience) {
             try self.lookUp(submissions, lookingUp, $0)
         }
+        if submissions.reduce(0, { $0 + $1.weight }) >= Self.streamedWeightMin {
+            return try stream(submissions, assignments, kept)
+        }
         let batch = core.prepare(submissions, assignments: assignments, kept: kept, clock: .now)
-        if batch.hasRows { try commit(batch) }
-        return batch
+        guard batch.hasRows else { return batch }
+        while true {
+            let connection = try reconnecting(patience: Self.lookUpPatience) { $0 }
+            if try attempt(batch, on: connection, batch.commit) { return batch }
+        }
+    }
+
+    /// From this weight on a batch's events are sent while the next ones are decided, which takes
+    /// two round trips more.
+    private static let streamedWeightMin = 500
+
+    /// Decides a large batch and lets PostgreSQL store its first events meanwhile.
+    private func stream(
+        _ submissions: [Submission], _ assignments: [AssignmentKey: Assignment],
+        _ kept: [String: KeptAnswer]
+    ) throws -> Batch {
+        while true {
+            let connection = try reconnecting(patience: Self.lookUpPatience) { $0 }
+            var prepared: Batch?
+            do {
+                try Batch.begin(at: core.head, on: connection)
+                _ = try connection.copyIn(EventRows.copy) { writer in
+                    prepared = try core.prepare(
+                        submissions, assignments: assignments, kept: kept, clock: .now
+                    ) { rows throws(PostgresError) in try writer.append(rows) }
+                }
+            } catch let error as PostgresError {
+                // No COMMIT was sent yet, so a broken connection leaves nothing in doubt.
+                guard connection.isBroken else { throw refused(error, connection) }
+                drop()
+                continue
+            }
+            // On this very connection, which holds the transaction that was begun.
+            if let prepared, try attempt(prepared, on: connection, prepared.finish) {
+                return prepared
+            }
+        }
     }
 
     private func observe(_ batch: Batch) {
@@ -131,32 +169,33 @@ final class SequencerThread: @unchecked Sendable {
 
     // MARK: Committing
 
-    /// Commits the batch; returns only once it is known to be in the log.
-    private func commit(_ batch: Batch) throws {
+    /// Tries to commit a batch; false where it is known that nothing was recorded.
+    private func attempt(
+        _ batch: Batch, on connection: Connection,
+        _ commit: (Connection) throws(PostgresError) -> Void
+    ) throws -> Bool {
         let started = ContinuousClock.now
-        while true {
-            let connection = try reconnecting(patience: Self.lookUpPatience) { $0 }
-            do throws(PostgresError) {
-                try batch.commit(on: connection)
-                break
-            } catch {
-                if connection.isBroken {
-                    sequencer.metrics.commitsUnknown.increment()
-                    sequencer.logger.warning(
-                        "connection lost during a commit", metadata: ["error": "\(error)"])
-                    drop()
-                    isUnresolved = true
-                    let wasCommitted = try wasCommitted(batch)
-                    isUnresolved = false
-                    if wasCommitted { break }
-                    continue
-                }
-                do { try connection.execute("ROLLBACK") } catch { drop() }
-                if error.sqlState == "LE001" { throw Halt.fenced(error.message) }
-                throw error
+        do throws(PostgresError) { try commit(connection) } catch {
+            guard connection.isBroken else { throw refused(error, connection) }
+            sequencer.metrics.commitsUnknown.increment()
+            sequencer.logger.warning(
+                "connection lost during a commit", metadata: ["error": "\(error)"])
+            drop()
+            isUnresolved = true
+            guard try wasCommitted(batch) else {
+                isUnresolved = false
+                return false
             }
+            isUnresolved = false
         }
         sequencer.metrics.commitSeconds.observe(ContinuousClock.now - started)
+        return true
+    }
+
+    /// Rolls back what PostgreSQL refused, and says what the refusal means.
+    private func refused(_ error: PostgresError, _ connection: Connection) -> any Error {
+        do { try connection.execute("ROLLBACK") } catch { drop() }
+        return error.sqlState == "LE001" ? Halt.fenced(error.message) : error
     }
 
     /// Finds out what became of a commit whose answer was lost.

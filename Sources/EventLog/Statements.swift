@@ -10,11 +10,21 @@ struct EventRows: Sendable {
         FROM STDIN (FORMAT binary)
         """
 
+    /// Those not taken yet.
     private(set) var rows = CopyRows()
+    /// Of all, taken or not.
+    private(set) var count = 0
+
+    /// Hands out the rows so far, to be sent while the next ones are made.
+    mutating func take() -> CopyRows {
+        defer { rows = CopyRows(capacity: rows.byteCount) }
+        return rows
+    }
 
     mutating func append(
         _ event: RecordedEvent, at recordedAt: Timestamp, actor: String, correlation: String?
     ) {
+        count += 1
         rows.beginRow(columns: 9)
         rows.int64(event.position)
         rows.bytes(event.id.bytes)
@@ -49,22 +59,39 @@ struct IdempotencyRows: Sendable {
 extension Batch {
     /// Records the batch, in one transaction and two round trips.
     func commit(on connection: Connection) throws(PostgresError) {
+        try connection.execute(
+            "BEGIN; \(advanceHead) \(EventRows.copy); \(keepAnswers) \(notify) COMMIT",
+            copying: [events.rows] + answerRows)
+    }
+
+    /// Records the rest of a batch whose events were sent while it was decided.
+    func finish(on connection: Connection) throws(PostgresError) {
+        try connection.execute(
+            "\(advanceHead) \(keepAnswers) \(notify) COMMIT", copying: answerRows)
+    }
+
+    /// Begins the transaction of a batch that starts at a head.
+    static func begin(at head: Head, on connection: Connection) throws(PostgresError) {
+        try connection.execute(
+            "BEGIN; SELECT ledger.claim_head(\(head.position), \(head.epoch))")
+    }
+
+    private var advanceHead: String {
         let frontier = head.frontier.roots.map(\.description).joined()
-        var sql = """
-            BEGIN;
+        return """
             SELECT ledger.advance_head(
                 \(start.position), \(start.epoch), \(head.position), '\\x\(frontier)',
                 '\(head.recordedAt)');
-            \(EventRows.copy);
             """
-        var copies = [events.rows]
-        if answersKept.rows.count > 0 {
-            sql += "\(IdempotencyRows.copy);"
-            copies.append(answersKept.rows)
-        }
-        sql += "NOTIFY ledger, '\(head.position)'; COMMIT"
-        try connection.execute(sql, copying: copies)
     }
+
+    private var keepAnswers: String { answerRows.isEmpty ? "" : "\(IdempotencyRows.copy);" }
+
+    private var answerRows: [CopyRows] {
+        answersKept.rows.count > 0 ? [answersKept.rows] : []
+    }
+
+    private var notify: String { "NOTIFY ledger, '\(head.position)';" }
 }
 
 extension Batch {

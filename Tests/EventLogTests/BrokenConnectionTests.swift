@@ -65,6 +65,54 @@ struct BrokenConnectionTests {
         #expect(events.map(\.position) == Array(before + 1...before + 32 * 60))
     }
 
+    @Test("large batches, sent while they are decided, are recorded whole and once")
+    func largeBatches() async throws {
+        let database = try TestDatabase()
+        let log = try database.lead()
+        defer { log.stop() }
+        try await log.createExperiment("HERO")
+        let before = log.view.position
+        let killer = Task {
+            var kills = 0
+            while !Task.isCancelled {
+                await log.view.waitForCommit(beyond: log.view.position)
+                try await log.reader.pool.run(killSequencer)
+                kills += 1
+            }
+            return kills
+        }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for client in 0..<4 {
+                group.addTask {
+                    for start in stride(from: 0, to: 4_000, by: 1_000) {
+                        let receipt = try await log.assign(
+                            "HERO", subjects: start..<start + 1_000, prefix: "client\(client)")
+                        #expect(receipt.assignments.count == 1_000)
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+        killer.cancel()
+        log.view.wakeWaiters()
+        #expect(try await killer.value > 0)
+        let events = try await log.reader.events(after: before, through: .max, limit: 100_000)
+            .events
+        #expect(events.map(\.position) == Array(before + 1...before + 16_000))
+        #expect(Set(events.map(\.stream)).count == 16_000)
+        let position = log.view.position
+        // All of them again, by a node that has none in its cache and takes them for new.
+        log.stop()
+        let second = try database.lead()
+        defer { second.stop() }
+        for number in 0..<20 {
+            try await second.assign("HERO", subjects: number..<number + 1, prefix: "new")
+        }
+        let again = try await second.assign("HERO", subjects: 0..<1_000, prefix: "client0")
+        #expect(again.assignments.allSatisfy { $0.reason == .existing })
+        #expect(second.view.position == position + 20)
+    }
+
     @Test("a node that finds another epoch stops writing for good")
     func fenced() async throws {
         let database = try TestDatabase()
