@@ -20,7 +20,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     /// Subjects that are asked for again and again in ``repeat``.
     static let repeatSubjects = 10_000
     private static let connections = 64
-    private static let batchConnections = 4
+    private static let batchConnections = 16
 
     func run(on stage: Stage, _ size: Size) throws -> Finding {
         switch self {
