@@ -122,8 +122,7 @@ package struct Experiment: Sendable, Equatable {
     }
 }
 
-/// What a key may do; each role may do what the ones after it may, except that only readers and
-/// above read.
+/// What a key may do; each role may also do what the ones after it may.
 package enum Role: String, Sendable, CaseIterable {
     /// Everything, keys included.
     case admin
