@@ -28,7 +28,7 @@ struct SequencerCore: Sendable {
 
     /// Decides the submissions one after the other; a refused one leaves no trace in the batch.
     ///
-    /// `send`, if given, takes the events' rows bit by bit, to be stored while the next are decided.
+    /// `send` takes the events' rows bit by bit, to be stored while the next are decided.
     mutating func prepare<E: Error>(
         _ submissions: [Submission], assignments: [AssignmentKey: Assignment],
         kept: [String: KeptAnswer], clock: Timestamp, send: (CopyRows) throws(E) -> Void

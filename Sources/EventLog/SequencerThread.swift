@@ -50,6 +50,7 @@ final class SequencerThread: @unchecked Sendable {
 
     private func process(_ submissions: [Submission]) {
         if case .fenced = sequencer.status { return fail(submissions, .notLeading) }
+        isUnresolved = false
         do {
             let batch: Batch
             do {
@@ -152,7 +153,7 @@ final class SequencerThread: @unchecked Sendable {
         var kept: [String: KeptAnswer] = [:]
         if !lookingUp {
             // A refused append leaves nothing for the index to find fault with.
-            missing = submissions.filter(\.isAppend).flatMap(\.command.assignmentKeys)
+            missing = core.assignmentKeys(of: submissions.filter(\.isAppend))
         }
         if !missing.isEmpty {
             let rows = try connection.pipeline([LookUp.assignments(missing)])

@@ -235,6 +235,16 @@ struct AppendTests {
         } catch SequencerError.refused(let refusal) {
             #expect(refusal.actualVersion == 1)
         }
+        // A subject that can't exist is refused as one, and not looked for.
+        let impossible = ProposedEvent(
+            type: "AssignmentMade",
+            data: try .parse(Array(#"{"experiment":"HERO","subject":"a\u0000b"}"#.utf8)))
+        do {
+            try await second.appendEvents([impossible])
+            Issue.record("the append was not refused")
+        } catch SequencerError.refused(let refusal) {
+            #expect(refusal.kind == .invalid)
+        }
     }
 
     @Test("names the stream's version where another was expected")
