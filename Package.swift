@@ -54,13 +54,17 @@ let package = Package(
         module("EventLog", ["Domain", "JSON", "Postgres", "Schema", "Telemetry", crypto, logging]),
         module(
             "Projections",
-            ["EventLog", "Domain", "JSON", "Postgres", "Schema", "Telemetry", crypto, logging]),
+            [
+                "EventLog", "Domain", "JSON", "Postgres", "Schema", "Statistics", "Telemetry", crypto,
+                logging,
+            ]),
+        module("Statistics"),
         module("Telemetry", [logging]),
         module(
             "HTTPAPI",
             [
-                "EventLog", "Domain", "JSON", "Postgres", "Telemetry", crypto, hummingbird,
-                lifecycle, yams,
+                "EventLog", "Domain", "JSON", "Postgres", "Projections", "Statistics", "Telemetry",
+                crypto, hummingbird, lifecycle, yams,
             ]),
         module(
             "CommandLine",
@@ -84,17 +88,20 @@ let package = Package(
         tests("Postgres"),
         tests("Curl"),
         tests("JSON", ["SeededRandomness"]),
-        tests("Domain", ["JSON", "SeededRandomness", crypto]),
+        .testTarget(
+            name: "DomainTests", dependencies: ["Domain", "JSON", "SeededRandomness", crypto],
+            resources: [.embedInCode("Fixtures")], swiftSettings: strict),
+        tests("Statistics", ["SeededRandomness"]),
         tests("Telemetry", [logging]),
         tests("CommandLine", ["Curl", arguments]),
         tests("EventLog", ["SeededRandomness", "TestSupport"]),
         tests(
             "HTTPAPI",
             [
-                "Curl", "Domain", "EventLog", "JSON", "TestSupport", "Telemetry", hummingbird,
-                lifecycle, logging,
+                "Curl", "Domain", "EventLog", "JSON", "Postgres", "Projections", "TestSupport",
+                "Telemetry", hummingbird, lifecycle, logging,
             ]),
-        tests("Projections", ["SeededRandomness", "TestSupport"]),
+        tests("Projections", ["SeededRandomness", "Statistics", "TestSupport"]),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

@@ -10,6 +10,7 @@ package enum Schema {
         text(PackageResources._006_advance_head_sql),
         text(PackageResources._007_position_at_sql),
         text(PackageResources._008_claim_head_sql),
+        text(PackageResources._009_selection_run_sql),
     ]
 
     /// Tables of the projections, to be made in the first schema of the search path.
@@ -21,10 +22,23 @@ package enum Schema {
         text(PackageResources.cohort_splits_sql),
         text(PackageResources.assignments_sql),
         text(PackageResources.assignment_counts_sql),
+        text(PackageResources.step_experiments_sql),
+        text(PackageResources.step_definitions_sql),
+        text(PackageResources.selections_sql),
+        text(PackageResources.selection_counts_sql),
+        text(PackageResources.rollouts_sql),
+        text(PackageResources.scores_sql),
+        text(PackageResources.unit_scores_sql),
+        text(PackageResources.score_arms_sql),
+        text(PackageResources.unattributed_scores_sql),
     ].joined(separator: "\n")
 
     /// Indexes that are cheaper to make once their table is filled.
-    package static let projectionIndexes = text(PackageResources.assignments_indexes_sql)
+    package static let projectionIndexes = [
+        text(PackageResources.assignments_indexes_sql),
+        text(PackageResources.selections_indexes_sql),
+        text(PackageResources.scores_indexes_sql),
+    ].joined(separator: "\n")
 
     package static let analyticsViews = text(PackageResources.views_sql)
 

@@ -28,6 +28,35 @@ extension LedgerEvent {
                     .init("cohort", .number(JSONNumber(made.cohort))),
                     .init("u", .number(JSONNumber(made.u))),
                 ]))
+        case .stepCreated(let step, let definition):
+            return AuditedChange(
+                summary: "step experiment \(step) created", before: .null,
+                after: definition.audited)
+        case .definitionChanged(let changed):
+            return AuditedChange(
+                summary: "definition \(changed.number) in force", before: changed.before.audited,
+                after: changed.after.audited)
+        case .variantSelected(let selected):
+            return AuditedChange(
+                summary: "run \(selected.run) selected \(selected.variant) by "
+                    + "\(selected.declared.strategy.rawValue)",
+                before: .null, after: json { $0.data(self) })
+        case .rolloutChanged(let changed):
+            return AuditedChange(
+                summary: "rollout of \(changed.key): \(changed.variant ?? "none")",
+                before: .object([.init("variant", changed.previous.map { .string($0) } ?? .null)]),
+                after: .object([.init("variant", changed.variant.map { .string($0) } ?? .null)]))
+        case .scoreRecorded(let score):
+            return AuditedChange(
+                summary: "\(score.unit.text) scored \(score.name) \(score.value.text)"
+                    + (score.variant == nil ? ", unattributed" : ""),
+                before: .null, after: json { $0.data(self) })
+        case .scoreRetracted(let retracted):
+            let reason = retracted.reason.map { ": \($0)" } ?? ""
+            return AuditedChange(
+                summary: "score \(retracted.score.name) \(retracted.score.value.text) of "
+                    + "\(retracted.score.unit.text) taken back\(reason)",
+                before: json { $0.data(.scoreRecorded(retracted.score)) }, after: .null)
         case .keyCreated(let key):
             return AuditedChange(
                 summary: "key \(key.id) created with role \(key.role.rawValue)", before: .null,
@@ -46,6 +75,29 @@ private func json(_ write: (inout JSONWriter) -> Void) -> JSONValue {
     write(&writer)
     // What the writer wrote is JSON; null would only hide a defect that tests look for.
     return (try? JSONValue.parse(writer.bytes)) ?? .null
+}
+
+extension JSONWriter {
+    fileprivate mutating func data(_ event: LedgerEvent) { raw(event.data) }
+}
+
+extension StepDefinition {
+    fileprivate var audited: JSONValue {
+        json { writer in
+            writer.beginObject()
+            writer.members(of: self)
+            writer.endObject()
+        }
+    }
+}
+
+extension ScoreValue {
+    fileprivate var text: String {
+        switch self {
+        case .number(let number): shortestForm(of: number)
+        case .boolean(let flag): "\(flag)"
+        }
+    }
 }
 
 extension [FieldChange] {

@@ -12,20 +12,16 @@ package enum Command: Sendable {
     case assign(ResourceID, subjects: [String])
     /// Get or create one subject's variants in many experiments.
     case assignSubject(String, experiments: [ResourceID])
+    /// Get or create the variant of a run.
+    case select(SelectionRequest)
+    /// Name variants for keys in a step experiment's rollout table.
+    case rollOut(StepKey, RolloutRequest)
+    /// Record scores, all of them or none.
+    case score([ScoreRequest])
+    /// Take a score back.
+    case retract(RetractionRequest)
     case createKey(Key)
     case revokeKey(id: String)
-
-    /// The assignments a decision has to know about.
-    package var assignmentKeys: [AssignmentKey] {
-        switch self {
-        case .assign(let experiment, let subjects):
-            subjects.map { AssignmentKey(experiment: experiment, subject: $0) }
-        case .assignSubject(let subject, let experiments):
-            experiments.map { AssignmentKey(experiment: $0, subject: subject) }
-        case .append(let events): events.compactMap(\.assignmentKey)
-        case .apply, .step, .createKey, .revokeKey: []
-        }
-    }
 }
 
 package struct ApplyOptions: Sendable, Equatable {
@@ -64,15 +60,6 @@ package struct ProposedEvent: Sendable, Equatable {
         self.type = type
         self.data = data
     }
-
-    fileprivate var assignmentKey: AssignmentKey? {
-        // Read as the decision reads it, or it would not find the assignment that exists.
-        let reader = DocumentReader(data, "", Problems())
-        guard type == "AssignmentMade", let subject = reader.text("subject"),
-            let experiment = reader.id("experiment")
-        else { return nil }
-        return AssignmentKey(experiment: experiment, subject: subject)
-    }
 }
 
 /// What an append expects of its stream.
@@ -92,48 +79,18 @@ package enum ExpectedVersion: Sendable, Equatable {
     }
 }
 
-/// Names one subject's place in one experiment.
-///
-/// Hashed once, when it is made: dictionaries of keys compare the hash before the text.
-package struct AssignmentKey: Sendable, Hashable {
-    package let experiment: ResourceID
-    package let subject: String
-    private let digest: Int
-
-    package init(experiment: ResourceID, subject: String) {
-        self.experiment = experiment
-        self.subject = subject
-        var hasher = Hasher()
-        experiment.text.utf8.span.withUnsafeBytes { hasher.combine(bytes: $0) }
-        subject.utf8.span.withUnsafeBytes { hasher.combine(bytes: $0) }
-        digest = hasher.finalize()
-    }
-
-    package func hash(into hasher: inout Hasher) { hasher.combine(digest) }
-
-    /// Subjects are opaque bytes: composed and decomposed forms of a letter are two subjects,
-    /// though Swift calls such texts equal.
-    package static func == (left: Self, right: Self) -> Bool {
-        guard left.digest == right.digest else { return false }
-        let (mine, theirs) = (left.subject.utf8.span, right.subject.utf8.span)
-        guard mine.count == theirs.count, left.experiment == right.experiment else { return false }
-        for index in mine.indices where mine[index] != theirs[index] { return false }
-        return true
-    }
-}
-
 /// What a subject was given, and why.
 package struct AssignmentAnswer: Sendable, Equatable {
     package var experiment: ResourceID
     package var subject: String
-    package var variant: ResourceID?
+    package var variant: String?
     package var cohort: Int?
     package var reason: AssignmentReason
     /// The log position the answer rests on.
     package var position: Int64
 
     package init(
-        experiment: ResourceID, subject: String, variant: ResourceID? = nil, cohort: Int? = nil,
+        experiment: ResourceID, subject: String, variant: String? = nil, cohort: Int? = nil,
         reason: AssignmentReason, position: Int64
     ) {
         self.experiment = experiment
@@ -160,13 +117,36 @@ package struct DecidedEvent: Sendable, Equatable {
     package var event: LedgerEvent
     package var id: EventID?
     package var correlation: String?
+    /// Of a unit's stream; nil where the versions of the stream are counted in memory.
+    package var version: Int64?
+}
+
+/// The variant of a run, and whether it had it before.
+package struct SelectionAnswer: Sendable, Equatable {
+    package var key: UnitKey
+    package var placement: Placement
+    package var isMemoized: Bool
+    /// Hexadecimal SHA-256 of the bucket value; nil where there is none, or it was long ago.
+    package var bucketHash: String?
+
+    package init(
+        key: UnitKey, placement: Placement, isMemoized: Bool, bucketHash: String? = nil
+    ) {
+        self.key = key
+        self.placement = placement
+        self.isMemoized = isMemoized
+        self.bucketHash = bucketHash
+    }
 }
 
 /// The events a command leads to, and what to tell whoever asked.
-package struct Decision: Sendable, Equatable {
+package struct Decision: Sendable {
     package var events: [DecidedEvent] = []
     package var resources: [AppliedResource] = []
     package var assignments: [AssignmentAnswer] = []
+    package var selection: SelectionAnswer?
+    /// Placements that the events made or whose streams they lengthened.
+    package var placed: [(UnitKey, Placement)] = []
     /// For each proposed event of an append, which of ``events`` it became.
     package var proposed: [Int] = []
 }

@@ -18,12 +18,22 @@ extension Decider {
                 Problem("/type", "\(proposal.type) is no event type; known are \(known).")
             ])
         }
-        if proposal.type == "KeyCreated" || proposal.type == "KeyRevoked" {
+        switch proposal.type {
+        case "KeyCreated", "KeyRevoked":
             throw .invalid([
                 Problem("/type", "Keys are made and revoked with ledger keys, not by an append.")
             ])
+        case "StepExperimentCreated", "ExperimentDefinitionChanged":
+            throw .invalid([
+                Problem("/type", "Code declares step experiments with POST /v1/selections.")
+            ])
+        case "AssignmentMade": return try appendAssignment(proposal)
+        case "VariantSelected": return try appendSelection(proposal)
+        case "RolloutChanged": return try appendRollout(proposal)
+        case "ScoreRecorded": return try appendScore(proposal)
+        case "ScoreRetracted": return try appendRetraction(proposal)
+        default: break
         }
-        if proposal.type == "AssignmentMade" { return try appendAssignment(proposal) }
         let event: LedgerEvent
         do throws(EventDecodingError) {
             event = try LedgerEvent(type: proposal.type, data: proposal.data)
@@ -45,7 +55,7 @@ extension Decider {
         identify(index, since: first, proposal)
     }
 
-    private func check(
+    func check(
         _ proposal: ProposedEvent, stream: String, version: Int64
     ) throws(Refusal) {
         if let named = proposal.stream, named != stream {
@@ -70,17 +80,8 @@ extension Decider {
         guard problems.list.isEmpty, let experiment, let subject else {
             throw .invalid(problems.list)
         }
-        let key = AssignmentKey(experiment: experiment, subject: subject)
-        let existing = assignments[key]
-        try check(
-            proposal, stream: StreamName.assignment(experiment, subject),
-            version: existing == nil ? 0 : 1)
-        if let existing {
-            throw Refusal(
-                .conflict,
-                "\(subject) has variant \(existing.variant) of \(experiment) since position "
-                    + "\(existing.position); a first assignment is for ever.")
-        }
+        let key = UnitKey(experiment: experiment, subject: subject)
+        try refusePlaced(key, proposal)
         let first = recorded
         do throws(Refusal) { try assign(experiment, [subject]) } catch {
             throw error.pointing { _ in "/data/subject" }
@@ -88,26 +89,20 @@ extension Decider {
         guard recorded > first, case .assignmentMade(let made) = decidedEvent(first) else {
             throw Refusal(.conflict, "Experiment \(experiment) is not active.")
         }
-        try compare(reader, problems, made)
+        try made.compare(reader, problems)
         identify(first, since: first, proposal)
     }
 
-    private func compare(
-        _ reader: DocumentReader, _ problems: Problems, _ made: AssignmentMade
-    ) throws(Refusal) {
-        if let variant = reader.id("variant"), variant != made.variant {
-            reader.problem("variant", "The draw gives \(made.subject) variant \(made.variant).")
+    /// Refuses to place a unit that has its place.
+    func refusePlaced(_ key: UnitKey, _ proposal: ProposedEvent) throws(Refusal) {
+        let existing = facts.placements[key]
+        try check(proposal, stream: key.stream, version: existing?.version ?? 0)
+        if let existing {
+            throw Refusal(
+                .conflict,
+                "\(key.unit) has variant \(existing.variant) of \(key.experiment) since position "
+                    + "\(existing.position); a first variant is for ever.")
         }
-        if let type = reader.id("subjectType"), type != made.subjectType {
-            reader.problem("subjectType", "The experiment's is \(made.subjectType).")
-        }
-        if let cohort = reader.integer("cohort"), cohort != Int64(made.cohort) {
-            reader.problem("cohort", "The newest cohort is \(made.cohort).")
-        }
-        if let u = reader.number("u"), u != made.u {
-            reader.problem("u", "The draw falls on \(made.u).")
-        }
-        guard problems.list.isEmpty else { throw .invalid(problems.list) }
     }
 
     /// Does what leads to the event.
@@ -132,7 +127,9 @@ extension Decider {
             }
             try apply(ExperimentDocument(experiment), ApplyOptions())
         case .experiment(let id, _, let change): try perform(change, id)
-        case .assignmentMade, .keyCreated, .keyRevoked: return
+        case .assignmentMade, .stepCreated, .definitionChanged, .variantSelected, .rolloutChanged,
+            .scoreRecorded, .scoreRetracted, .keyCreated, .keyRevoked:
+            return
         }
     }
 

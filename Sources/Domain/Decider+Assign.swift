@@ -31,25 +31,26 @@ extension Decider {
     }
 
     private mutating func assign(_ subject: String, _ experiment: Experiment) {
-        let key = AssignmentKey(experiment: experiment.id, subject: subject)
+        let key = UnitKey(experiment: experiment.id, subject: subject)
         if let settled = experiment.answer(
-            to: subject, existing: experiment.status == .active ? assignments[key] : nil)
+            to: subject, existing: experiment.status == .active ? facts.placements[key] : nil)
         {
             answer(settled)
             return
         }
         guard let cohort = experiment.cohorts.last else { return }
-        let drawn = cohort.draw(experiment: experiment.id, subject: subject)
+        let u = drawNumber(experiment: experiment.id, cohort: cohort.index, subject: subject)
+        let variant = cohort.variant(at: u)
         answer(
             AssignmentAnswer(
-                experiment: experiment.id, subject: subject, variant: drawn.variant,
-                cohort: drawn.cohort, reason: .new, position: nextPosition))
+                experiment: experiment.id, subject: subject, variant: variant.text,
+                cohort: cohort.index, reason: .new, position: nextPosition))
         record(
             .assignmentMade(
                 AssignmentMade(
                     experiment: experiment.id, subject: subject,
-                    subjectType: experiment.subjectType, variant: drawn.variant,
-                    cohort: drawn.cohort, u: drawn.u)))
+                    subjectType: experiment.subjectType, variant: variant,
+                    cohort: cohort.index, u: u)))
     }
 }
 
@@ -59,9 +60,9 @@ package let subjectRule =
 
 extension Experiment {
     /// The answer that needs no new event; nil where an active experiment has to draw.
-    package func answer(to subject: String, existing: Assignment?) -> AssignmentAnswer? {
+    package func answer(to subject: String, existing: Placement?) -> AssignmentAnswer? {
         func answer(
-            _ reason: AssignmentReason, _ variant: ResourceID? = nil, _ cohort: Int? = nil,
+            _ reason: AssignmentReason, _ variant: String? = nil, _ cohort: Int? = nil,
             at position: Int64? = nil
         ) -> AssignmentAnswer {
             AssignmentAnswer(
@@ -70,7 +71,7 @@ extension Experiment {
         }
         switch status {
         case .draft: return answer(.notActive)
-        case .winnerDeclared: return answer(.winner, winner)
+        case .winnerDeclared: return answer(.winner, winner?.text)
         case .ended: return answer(.ended)
         case .archived: return answer(.archived)
         case .active:

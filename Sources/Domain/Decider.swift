@@ -6,8 +6,8 @@ import JSON
 package struct Decider: Sendable {
     /// The state after the events decided so far.
     package private(set) var state: State
-    /// The assignments that the commands may meet, as far as they exist.
-    package private(set) var assignments: [AssignmentKey: Assignment]
+    /// What the commands may meet beyond the state, as far as it exists.
+    package internal(set) var facts: Facts
     /// The time that events decided now are recorded at.
     package let now: Timestamp
     /// The position that the next event will have.
@@ -16,11 +16,10 @@ package struct Decider: Sendable {
     private var decision = Decision()
 
     package init(
-        state: State, assignments: [AssignmentKey: Assignment] = [:], now: Timestamp,
-        nextPosition: Int64
+        state: State, facts: Facts = Facts(), now: Timestamp, nextPosition: Int64
     ) {
         self.state = state
-        self.assignments = assignments
+        self.facts = facts
         self.now = now
         self.nextPosition = nextPosition
     }
@@ -28,11 +27,15 @@ package struct Decider: Sendable {
     /// Turns a command into events, or says why not.
     package mutating func decide(_ command: Command) throws(Refusal) -> Decision {
         decision = Decision()
-        // Assigning validates before it records, so only the others need a way back.
+        // What happens to units validates before it records, so only the others need a way back.
         switch command {
         case .assign(let experiment, let subjects): try assign(experiment, subjects)
         case .assignSubject(let subject, let experiments): try assign(subject, experiments)
-        default:
+        case .select(let request): try select(request)
+        case .rollOut(let step, let request): try rollOut(step, request)
+        case .score(let requests): try score(requests)
+        case .retract(let request): try retract(request)
+        case .apply, .step, .append, .createKey, .revokeKey:
             let before = self
             do throws(Refusal) { try decideAtomically(command) } catch {
                 self = before
@@ -50,7 +53,7 @@ package struct Decider: Sendable {
         case .append(let proposals): try append(proposals)
         case .createKey(let key): try create(key)
         case .revokeKey(let id): try revokeKey(id)
-        case .assign, .assignSubject: return
+        case .assign, .assignSubject, .select, .rollOut, .score, .retract: return
         }
     }
 
@@ -59,29 +62,57 @@ package struct Decider: Sendable {
     var recorded: Int { decision.events.count }
 
     mutating func record(_ event: LedgerEvent) {
-        if case .assignmentMade(let made) = event {
-            let key = AssignmentKey(experiment: made.experiment, subject: made.subject)
-            assignments[key] = Assignment(
-                variant: made.variant, cohort: made.cohort, u: made.u, position: nextPosition)
+        if let (key, unplaced) = event.placed {
+            var placement = unplaced
+            placement.position = nextPosition
+            place(key, placement)
+            add(event, version: placement.version)
         } else {
             state.evolve(event, at: EventContext(position: nextPosition, recordedAt: now))
+            add(event, version: event.declaredStep.flatMap { state.steps[$0]?.version })
         }
-        decision.events.append(DecidedEvent(event: event))
+    }
+
+    /// Records an event of a stream whose versions the state does not count.
+    mutating func record(_ event: LedgerEvent, version: Int64) { add(event, version: version) }
+
+    private mutating func add(_ event: LedgerEvent, version: Int64? = nil) {
+        decision.events.append(DecidedEvent(event: event, version: version))
         nextPosition += 1
+    }
+
+    /// Notes what a unit's place is from now on.
+    mutating func place(_ key: UnitKey, _ placement: Placement) {
+        facts.placements[key] = placement
+        decision.placed.append((key, placement))
     }
 
     mutating func answer(_ answer: AssignmentAnswer) { decision.assignments.append(answer) }
 
     mutating func answer(_ resource: AppliedResource) { decision.resources.append(resource) }
 
+    mutating func answer(_ selection: SelectionAnswer) { decision.selection = selection }
+
+    /// Gives the event at an index of the decision an ID of the client's own.
+    mutating func identify(_ index: Int, _ id: EventID?, correlation: String?) {
+        decision.events[index].id = id
+        decision.events[index].correlation = correlation
+    }
+
+    /// Says that the event at an index is what was asked for.
+    mutating func propose(_ index: Int) { decision.proposed.append(index) }
+
     /// Gives the event at an index of the decision, and those since `first` that go with it, what
     /// its proposal brought along.
-    mutating func identify(_ index: Int, since first: Int, _ proposal: ProposedEvent) {
+    mutating func identify(
+        _ index: Int, since first: Int, _ proposal: ProposedEvent, isProposed: Bool = false
+    ) {
         decision.events[index].id = proposal.id
         for each in first..<decision.events.count {
             decision.events[each].correlation = proposal.correlation
         }
-        decision.proposed.append(index)
+        // Scores have said so themselves.
+        if !isProposed { propose(index) }
     }
 
     func decidedEvent(_ index: Int) -> LedgerEvent { decision.events[index].event }

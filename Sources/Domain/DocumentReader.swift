@@ -36,6 +36,17 @@ package struct DocumentReader {
         problems.list.append(Problem("\(pointer)/\(escaped(key))", detail))
     }
 
+    package func problem(_ key: String, at index: Int, _ detail: String) {
+        problems.list.append(Problem("\(pointer)/\(escaped(key))/\(index)", detail))
+    }
+
+    func problem(_ key: String, under member: String, _ detail: String) {
+        problems.list.append(Problem("\(pointer)/\(escaped(key))/\(escaped(member))", detail))
+    }
+
+    /// Whether there is a member, other than null.
+    func has(_ key: String) -> Bool { members.contains { $0.key == key && !$0.value.isNull } }
+
     private func escaped(_ key: String) -> String {
         key.contains(where: { $0 == "~" || $0 == "/" })
             ? key.map { $0 == "~" ? "~0" : $0 == "/" ? "~1" : String($0) }.joined() : key
@@ -58,7 +69,7 @@ package struct DocumentReader {
         return nil
     }
 
-    private func read<T>(
+    func read<T>(
         _ key: String, required: Bool, _ rule: String, _ convert: (JSONValue) -> T?
     ) -> T? {
         guard let value = member(key, required: required) else { return nil }
@@ -66,6 +77,11 @@ package struct DocumentReader {
         let found = if case .number(let number) = value { number.text } else { value.kindName }
         problem(key, "\(key): \(rule), not \(found).")
         return nil
+    }
+
+    /// The members of an object; nil where there is none.
+    func members(of key: String) -> [JSONValue.Member]? {
+        read(key, required: false, "give an object") { $0.object }
     }
 
     package func object(_ key: String, required: Bool = false) -> DocumentReader? {

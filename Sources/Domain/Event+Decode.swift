@@ -15,7 +15,8 @@ extension LedgerEvent {
         "ExperimentCreated", "ExperimentUpdated", "VariantAdded", "VariantUpdated",
         "VariantRemoved", "CohortAdded", "ExperimentActivated", "WinnerDeclared",
         "ExperimentEnded", "ExperimentArchived", "ExperimentReopened", "AssignmentMade",
-        "KeyCreated", "KeyRevoked",
+        "StepExperimentCreated", "ExperimentDefinitionChanged", "VariantSelected",
+        "RolloutChanged", "ScoreRecorded", "ScoreRetracted", "KeyCreated", "KeyRevoked",
     ]
 
     /// Reads an event back from its type and data.
@@ -33,6 +34,18 @@ extension LedgerEvent {
                 .subjectType, try reader.id("subjectType"),
                 resourceVersion: try reader.resourceVersion(), try reader.changes())
         case "AssignmentMade": self = .assignmentMade(try reader.assignment())
+        case "StepExperimentCreated":
+            self = .stepCreated(try reader.step(), try reader.definition())
+        case "ExperimentDefinitionChanged":
+            self = .definitionChanged(try reader.definitionChanged())
+        case "VariantSelected": self = .variantSelected(try reader.selection())
+        case "RolloutChanged": self = .rolloutChanged(try reader.rolloutChanged())
+        case "ScoreRecorded": self = .scoreRecorded(try reader.score())
+        case "ScoreRetracted":
+            self = .scoreRetracted(
+                ScoreRetracted(
+                    score: try reader.score(), position: try reader.integer("score"),
+                    reason: try reader.optionalText("reason")))
         case "KeyCreated": self = .keyCreated(try reader.key())
         case "KeyRevoked": self = .keyRevoked(id: try reader.text("key"))
         default:
@@ -75,12 +88,17 @@ extension ExperimentChange {
 }
 
 /// Reads the members of one event's data by their pointers.
-private struct EventReader {
+struct EventReader {
     let type: String
     let data: JSONValue
 
     func error(_ pointer: String, _ reason: String) -> EventDecodingError {
         EventDecodingError(type: type, pointer: pointer, reason: reason)
+    }
+
+    /// Reads data that stands at a path inside other data.
+    func inside(_ path: String) throws(EventDecodingError) -> EventReader {
+        EventReader(type: type, data: try required(path, "give an object") { $0 })
     }
 
     /// The member at a path such as `metadata/id`; nil where it is missing or null.

@@ -31,6 +31,27 @@ extension LedgerEvent {
             writer.integer(version)
             writer.members(of: change)
         case .assignmentMade(let made): writer.members(of: made)
+        case .stepCreated(let step, let definition):
+            writer.step(step)
+            writer.key("definition")
+            writer.integer(1)
+            writer.members(of: definition)
+        case .definitionChanged(let changed): writer.members(of: changed)
+        case .variantSelected(let selected): writer.members(of: selected)
+        case .rolloutChanged(let changed):
+            writer.step(changed.step)
+            writer.key("key")
+            writer.string(changed.key)
+            writer.key("variant")
+            writer.string(orNull: changed.variant)
+            writer.key("previous")
+            writer.string(orNull: changed.previous)
+        case .scoreRecorded(let score): writer.members(of: score)
+        case .scoreRetracted(let retracted):
+            writer.members(of: retracted.score)
+            writer.key("score")
+            writer.integer(retracted.position)
+            writer.optional("reason", retracted.reason)
         case .keyCreated(let key):
             writer.key("key")
             writer.string(key.id)

@@ -7,6 +7,13 @@ package enum LedgerEvent: Sendable, Equatable {
     case groupUpdated(ResourceKind, ResourceID, resourceVersion: Int64, [FieldChange])
     case experiment(ResourceID, resourceVersion: Int64, ExperimentChange)
     case assignmentMade(AssignmentMade)
+    /// A step experiment came to be, with its first definition.
+    indirect case stepCreated(StepKey, StepDefinition)
+    indirect case definitionChanged(DefinitionChanged)
+    indirect case variantSelected(VariantSelected)
+    indirect case rolloutChanged(RolloutChanged)
+    indirect case scoreRecorded(ScoreRecorded)
+    indirect case scoreRetracted(ScoreRetracted)
     case keyCreated(Key)
     case keyRevoked(id: String)
 }
@@ -27,14 +34,14 @@ package enum ExperimentChange: Sendable, Equatable {
     case reopened(to: ExperimentStatus, reason: String, from: ExperimentStatus)
 }
 
-/// A subject got its variant, for as long as the experiment is active.
-package struct AssignmentMade: Sendable, Equatable {
-    package var experiment: ResourceID
-    package var subject: String
-    package var subjectType: ResourceID
-    package var variant: ResourceID
-    package var cohort: Int
-    package var u: Double
+/// Code declares a step experiment in another way than before.
+package struct DefinitionChanged: Sendable, Equatable {
+    package var step: StepKey
+    /// Of the new definition; an earlier one that comes back has the number it had.
+    package var number: Int
+    package var previous: Int
+    package var before: StepDefinition
+    package var after: StepDefinition
 }
 
 /// A field of a resource with its value before and after.
@@ -64,8 +71,23 @@ extension LedgerEvent {
         case .groupUpdated(let kind, _, _, _): kind == .lab ? "LabUpdated" : "SubjectTypeUpdated"
         case .experiment(_, _, let change): change.type
         case .assignmentMade: "AssignmentMade"
+        case .stepCreated: "StepExperimentCreated"
+        case .definitionChanged: "ExperimentDefinitionChanged"
+        case .variantSelected: "VariantSelected"
+        case .rolloutChanged: "RolloutChanged"
+        case .scoreRecorded: "ScoreRecorded"
+        case .scoreRetracted: "ScoreRetracted"
         case .keyCreated: "KeyCreated"
         case .keyRevoked: "KeyRevoked"
+        }
+    }
+
+    /// The step experiment that the event declares, if it is such an event.
+    var declaredStep: StepKey? {
+        switch self {
+        case .stepCreated(let step, _): step
+        case .definitionChanged(let changed): changed.step
+        default: nil
         }
     }
 
@@ -76,6 +98,12 @@ extension LedgerEvent {
         case .groupUpdated(let kind, let id, _, _): kind.stream(id)
         case .experiment(let id, _, _): StreamName.experiment(id)
         case .assignmentMade(let made): StreamName.assignment(made.experiment, made.subject)
+        case .stepCreated(let step, _): StreamName.step(step)
+        case .definitionChanged(let changed): StreamName.step(changed.step)
+        case .variantSelected(let selected): StreamName.selection(selected.step, selected.run)
+        case .rolloutChanged(let changed): StreamName.rollout(changed.step, changed.key)
+        case .scoreRecorded(let score): score.stream
+        case .scoreRetracted(let retracted): retracted.score.stream
         case .keyCreated(let key): StreamName.key(key.id)
         case .keyRevoked(let id): StreamName.key(id)
         }
@@ -97,5 +125,12 @@ extension ExperimentChange {
         case .archived: "ExperimentArchived"
         case .reopened: "ExperimentReopened"
         }
+    }
+}
+
+extension ScoreRecorded {
+    /// The unit's own, unless it has no variant: then its stream may still have to begin with one.
+    var stream: String {
+        variant == nil ? StreamName.unattributed(unit) : unit.stream
     }
 }

@@ -37,6 +37,15 @@ package func isValidSubject(_ subject: String) -> Bool {
     (1...Limits.subjectBytesMax).contains(subject.utf8.count) && !subject.utf8.contains(0)
 }
 
+/// Whether a text can be the name of a function, a step experiment or one of its variants.
+package func isValidStepName(_ name: String) -> Bool {
+    (1...Limits.stepNameBytesMax).contains(name.utf8.count) && !name.utf8.contains(0)
+}
+
+/// What such a name may be, as an error message says it.
+package let stepNameRule =
+    "1 to \(Limits.stepNameBytesMax) bytes of UTF-8 without U+0000"
+
 /// The names of streams. `/` and `%` inside a part are percent-encoded.
 package enum StreamName {
     package static func lab(_ id: ResourceID) -> String { "lab/\(id.text)" }
@@ -53,8 +62,42 @@ package enum StreamName {
         "assignment/\(experiment.text)/"
     }
 
+    package static func step(_ step: StepKey) -> String { "step/\(encoded(step))" }
+
+    package static func selection(_ step: StepKey, _ run: String) -> String {
+        "selection/\(encoded(step))/\(encoded(run))"
+    }
+
+    /// The prefix of all selection streams of an experiment.
+    package static func selections(of step: StepKey) -> String { "selection/\(encoded(step))/" }
+
+    package static func rollout(_ step: StepKey, _ key: String) -> String {
+        "rollout/\(encoded(step))/\(encoded(key))"
+    }
+
+    /// The prefix of all streams of an experiment's rollout table.
+    package static func rollouts(of step: StepKey) -> String { "rollout/\(encoded(step))/" }
+
+    /// Scores of a unit that has no variant.
+    package static func unattributed(_ unit: UnitKey) -> String { "unattributed/\(unit.stream)" }
+
+    /// The prefix of the streams of unattributed scores of an experiment.
+    package static func unattributed(of experiment: ExperimentKey) -> String {
+        switch experiment {
+        case .managed(let id): "unattributed/\(assignments(of: id))"
+        case .step(let step): "unattributed/\(selections(of: step))"
+        }
+    }
+
+    private static func encoded(_ step: StepKey) -> String {
+        "\(encoded(step.function))/\(encoded(step.name))"
+    }
+
+    /// A part of a stream's name, as it stands there.
+    package static func encodedPart(_ part: String) -> String { encoded(part) }
+
     /// Streams whose events make up the state that decisions need in memory.
-    package static let statePrefixes = ["lab/", "subjecttype/", "experiment/", "key/"]
+    package static let statePrefixes = ["lab/", "subjecttype/", "experiment/", "step/", "key/"]
 
     private static func encoded(_ part: String) -> String {
         guard part.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "%") })

@@ -7,6 +7,12 @@ package enum Limits {
     /// Subject IDs.
     package static let subjectBytesMax = 512
     package static let nameBytesMax = 256
+    /// Names of functions, of step experiments and of their variants.
+    package static let stepNameBytesMax = 128
+    /// Names of scores.
+    package static let scoreNameBytesMax = 128
+    /// What a score carries along, as JSON text.
+    package static let scoreMetadataBytesMax = 4_096
     /// Descriptions, hypotheses and reasons.
     package static let textBytesMax = 16_384
     package static let linksMax = 100
@@ -16,11 +22,15 @@ package enum Limits {
 
     package static let variantsMax = 256
     package static let cohortsMax = 10_000
+    /// Different definitions of one step experiment.
+    package static let definitionsMax = 10_000
 
     // MARK: Requests
 
     /// Subjects, experiments or events in one request.
     package static let batchLengthMax = 10_000
+    /// Scores in one request of the shape that names only the run.
+    package static let runScoresMax = 100
     package static let requestBodyBytesMax = 16 << 20
     package static let requestHeaderBytesMax = 16 << 10
     /// Seconds a client may take to send a request, head and body together.
@@ -34,6 +44,9 @@ package enum Limits {
     package static let pageLengthMax = 10_000
     package static let pageLengthDefault = 100
 
+    /// Milliseconds that results wait for the projections to hold what is recorded already.
+    package static let freshResultsMilliseconds = 500
+
     // MARK: Sequencer
 
     /// Submissions waiting for the sequencer; beyond it the answer is 503.
@@ -42,8 +55,8 @@ package enum Limits {
     package static let queueEventsMax = 200_000
     /// Events one commit holds at most, unless a single request brings more.
     package static let batchEventsMax = 10_000
-    /// Assignments remembered for repeat requests, in two generations of half as many each.
-    package static let assignmentCacheEntriesMax = 524_288
+    /// Units whose variants are remembered for repeat requests, in two generations of half as many each.
+    package static let placementCacheEntriesMax = 524_288
     /// Days an idempotency record is kept.
     package static let idempotencyDays = 8
 }

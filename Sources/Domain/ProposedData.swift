@@ -42,7 +42,8 @@ extension LedgerEvent {
         case .experiment(_, _, .variantUpdated):
             return pointer.inside("/spec/variants").map { "/data/after\($0)" } ?? "/data"
         case .groupUpdated, .experiment(_, _, .updated), .experiment(_, _, .variantRemoved),
-            .assignmentMade, .keyCreated, .keyRevoked:
+            .assignmentMade, .stepCreated, .definitionChanged, .variantSelected, .rolloutChanged,
+            .scoreRecorded, .scoreRetracted, .keyCreated, .keyRevoked:
             return "/data"
         }
     }

@@ -1,22 +1,5 @@
 import Crypto
 
-/// A subject's place in an experiment.
-package struct Assignment: Sendable, Equatable {
-    package var variant: ResourceID
-    package var cohort: Int
-    /// The number the draw fell on, in [0, 1].
-    package var u: Double
-    /// Of the `AssignmentMade` event; 0 before it has one.
-    package var position: Int64
-
-    package init(variant: ResourceID, cohort: Int, u: Double, position: Int64) {
-        self.variant = variant
-        self.cohort = cohort
-        self.u = u
-        self.position = position
-    }
-}
-
 /// Why an answer is what it is.
 package enum AssignmentReason: String, Sendable {
     case new = "NEW"
@@ -50,14 +33,9 @@ package func drawNumber(experiment: ResourceID, cohort: Int, subject: String) ->
 }
 
 extension Cohort {
-    /// Draws a subject's variant: the first whose cumulative split, over the true sum, exceeds `u`.
+    /// The first variant whose cumulative split, over the true sum, exceeds `u`.
     ///
     /// Where rounding leaves `u` beyond the last sum, the last variant with a split takes it.
-    package func draw(experiment: ResourceID, subject: String) -> Assignment {
-        let u = drawNumber(experiment: experiment, cohort: index, subject: subject)
-        return Assignment(variant: variant(at: u), cohort: index, u: u, position: 0)
-    }
-
     package func variant(at u: Double) -> ResourceID {
         let total = splits.reduce(0) { $0 + $1.split }
         var cumulative = 0.0

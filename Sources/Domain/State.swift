@@ -19,6 +19,8 @@ package struct State: Sendable, Equatable {
     package private(set) var subjectTypes: [ResourceID: Group]
     package private(set) var experiments: [ResourceID: Experiment] = [:]
     package private(set) var keys: [String: Key] = [:]
+    /// Experiments that code declares.
+    package private(set) var steps: [StepKey: DeclaredExperiment] = [:]
     /// Versions of the streams of resources and keys.
     package private(set) var versions: [String: Int64] = [:]
 
@@ -35,7 +37,14 @@ package struct State: Sendable, Equatable {
     /// The fold's step: the state after an event.
     package mutating func evolve(_ event: LedgerEvent, at context: EventContext) {
         switch event {
-        case .assignmentMade: return
+        case .assignmentMade, .variantSelected, .rolloutChanged, .scoreRecorded, .scoreRetracted:
+            return
+        case .stepCreated(let step, let definition):
+            steps[step] = DeclaredExperiment(step, definition, context)
+            return
+        case .definitionChanged(let changed):
+            steps[changed.step]?.change(to: changed.after, number: changed.number, context)
+            return
         case .groupCreated(let kind, var group):
             group.provenance.touch(1, context)
             setGroup(kind, group)

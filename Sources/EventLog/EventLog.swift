@@ -54,7 +54,7 @@ package final class EventLog: Sendable {
         return EventLog(view: view, sequencer: sequencer, reader: EventReader(pool: pool))
     }
 
-    // MARK: Assignments
+    // MARK: Variants
 
     /// Get-or-create, or read only; the fast way where nothing has to be decided.
     package func assign(
@@ -70,28 +70,49 @@ package final class EventLog: Sendable {
         return try await sequencer.submit(.assign(experiment, subjects: subjects), context)
     }
 
+    /// Gets or creates a run's variant; the fast way where it has one.
+    package func select(
+        _ request: SelectionRequest, context: CommandContext
+    ) async throws(SequencerError) -> Receipt {
+        let key = request.key
+        if context.idempotency == nil, let placement = view.memoized(key) {
+            sequencer.metrics.cacheHits.increment()
+            var receipt = Receipt()
+            receipt.selection = SelectionAnswer(
+                key: key, placement: placement, isMemoized: true)
+            receipt.position = view.position
+            return receipt
+        }
+        return try await sequencer.submit(.select(request), context)
+    }
+
+    /// A subject's place in a managed experiment that is asked for.
+    package typealias Question = (experiment: ResourceID, subject: String)
+
     /// The variants that subjects have, without giving any a new one.
-    package func assignments(
-        _ keys: [AssignmentKey]
-    ) async throws -> [AssignmentAnswer] {
+    package func assignments(_ asked: [Question]) async throws -> [AssignmentAnswer] {
         let (state, position) = view.snapshot
-        var (found, missing) = view.cached(
-            keys.filter { state.experiments[$0.experiment]?.status == .active })
+        let active = asked.filter { state.experiments[$0.experiment]?.status == .active }
+        var (found, missing) = view.cached(Self.keys(active))
         if !missing.isEmpty {
-            let looked = try await reader.assignments(missing)
+            let looked = try await reader.placements(missing)
             view.remember(looked)
             found.merge(looked) { cached, _ in cached }
         }
-        return keys.map { state.answer(to: $0, existing: found[$0], position: position) }
+        return state.answers(to: asked, existing: found, position: position)
     }
 
     /// The variants that subjects had at a position.
     package func assignments(
-        _ keys: [AssignmentKey], asOf position: Int64
+        _ asked: [Question], asOf position: Int64
     ) async throws -> [AssignmentAnswer] {
         let state = try await reader.state(at: position)
-        let found = try await reader.assignments(keys, through: position)
-        return keys.map { state.answer(to: $0, existing: found[$0], position: position) }
+        let found = try await reader.placements(Self.keys(asked), through: position)
+        return state.answers(to: asked, existing: found, position: position)
+    }
+
+    private static func keys(_ asked: [Question]) -> [UnitKey] {
+        asked.map { UnitKey(experiment: $0.experiment, subject: $0.subject) }
     }
 
     // MARK: Upkeep
@@ -121,18 +142,19 @@ package final class EventLog: Sendable {
 }
 
 extension State {
-    /// The answer to reading one assignment.
-    fileprivate func answer(
-        to key: AssignmentKey, existing: Assignment?, position: Int64
-    ) -> AssignmentAnswer {
-        guard let experiment = experiments[key.experiment] else {
-            return AssignmentAnswer(
-                experiment: key.experiment, subject: key.subject, reason: .notFound,
-                position: position)
+    /// The answers to reading assignments.
+    fileprivate func answers(
+        to asked: [EventLog.Question], existing: [UnitKey: Placement], position: Int64
+    ) -> [AssignmentAnswer] {
+        asked.map { id, subject in
+            guard let experiment = experiments[id] else {
+                return AssignmentAnswer(
+                    experiment: id, subject: subject, reason: .notFound, position: position)
+            }
+            let placement = existing[UnitKey(experiment: id, subject: subject)]
+            return experiment.answer(to: subject, existing: placement)
+                ?? AssignmentAnswer(
+                    experiment: id, subject: subject, reason: .notAssigned, position: position)
         }
-        return experiment.answer(to: key.subject, existing: existing)
-            ?? AssignmentAnswer(
-                experiment: key.experiment, subject: key.subject, reason: .notAssigned,
-                position: position)
     }
 }

@@ -5,10 +5,10 @@ import Postgres
 package struct EventFilter: Sendable, Equatable {
     package var stream: String?
     package var types: [String] = []
-    /// The experiment's own events and its assignments.
-    package var experiment: ResourceID?
+    /// The experiment's own events, and those of its units.
+    package var experiment: ExperimentKey?
 
-    package init() {}
+    package init(stream: String? = nil) { self.stream = stream }
 
     var isEmpty: Bool { self == EventFilter() }
 }
@@ -77,11 +77,13 @@ package struct EventReader: Sendable {
             sql += " AND type = ANY($\(parameters.count)::text[])"
         }
         if let experiment = filter.experiment {
-            parameters.append(.text(StreamName.experiment(experiment)))
+            parameters.append(.text(experiment.stream))
             sql += " AND (stream = $\(parameters.count)"
-            let prefix = StreamName.assignments(of: experiment)
-            parameters.append(.text(prefix))
-            sql += " OR starts_with(stream, $\(parameters.count)))"
+            for prefix in experiment.unitPrefixes {
+                parameters.append(.text(prefix))
+                sql += " OR starts_with(stream, $\(parameters.count))"
+            }
+            sql += ")"
         }
     }
 
@@ -141,27 +143,24 @@ package struct EventReader: Sendable {
         return state
     }
 
-    // MARK: Assignments
+    // MARK: Units
 
-    /// First assignments of these subjects, as far as they existed at a position.
-    package func assignments(
-        _ keys: [AssignmentKey], through position: Int64 = .max
-    ) async throws -> [AssignmentKey: Assignment] {
-        // What can't be a subject has no assignment, and may be no text to PostgreSQL.
-        let keys = keys.filter { isValidSubject($0.subject) }
-        let statement = LookUp.assignments(keys)
-        let found = try await pool.run { connection in
-            try LookUp.assignments(
-                connection.query(statement.sql, statement.parameters), of: keys)
-        }
+    /// The variants of these units, as far as they had them at a position.
+    package func placements(
+        _ keys: [UnitKey], through position: Int64 = .max
+    ) async throws -> [UnitKey: Placement] {
+        // What can't be a unit has no variant, and may be no text to PostgreSQL.
+        let keys = keys.filter(\.isValid)
+        let found = try await pool.run { try LookUp.placements(keys, $0) }
         return found.filter { $0.value.position <= position }
     }
 
-    /// Assignments of an experiment in the order of their streams, after a stream.
-    package func assignmentEvents(
-        of experiment: ResourceID, after stream: String?, through position: Int64, limit: Int
+    /// The events that gave an experiment's units their variants, in the order of their streams,
+    /// after a stream.
+    package func placements(
+        of experiment: ExperimentKey, after stream: String?, through position: Int64, limit: Int
     ) async throws -> [StoredEvent] {
-        let prefix = StreamName.assignments(of: experiment)
+        let prefix = experiment.placementPrefix
         return try await read(
             """
             SELECT \(Self.columns) FROM ledger.events
@@ -173,8 +172,88 @@ package struct EventReader: Sendable {
             ])
     }
 
+    /// Everything that a run selected up to a position, in the order of the log.
+    package func selections(of run: String, through position: Int64) async throws -> [StoredEvent] {
+        guard isValidSubject(run) else { return [] }
+        return try await read(
+            """
+            SELECT \(Self.columns) FROM ledger.events
+             WHERE split_part(stream, '/', 4) = $1 AND version = 1 AND type = 'VariantSelected'
+               AND position <= $2
+             ORDER BY position LIMIT \(Limits.batchLengthMax)
+            """, [.text(StreamName.encodedPart(run)), .int64(position)])
+    }
+
+    /// The last change of each key of a rollout table up to a position, in the order of the
+    /// streams, after a stream.
+    package func rollout(
+        of step: StepKey, after stream: String?, through position: Int64, limit: Int
+    ) async throws -> [StoredEvent] {
+        let prefix = StreamName.rollouts(of: step)
+        return try await read(
+            """
+            SELECT DISTINCT ON (stream) \(Self.columns) FROM ledger.events
+             WHERE stream > $1 AND stream < $2 AND position <= $3
+             ORDER BY stream, version DESC LIMIT \(limit)
+            """,
+            [
+                .text(stream ?? prefix), .text(String(prefix.dropLast()) + "0"), .int64(position),
+            ])
+    }
+
+    /// The position of the event with an ID, where it is the ledger's own ID, or one that a client
+    /// gave an event.
+    package func position(of id: EventID) async throws -> Int64? {
+        try await pool.run { connection in
+            let kept = try connection.query(
+                "SELECT answer FROM ledger.idempotency WHERE key = $1",
+                [.text(Submission.key(of: id))])
+            if kept.count > 0 {
+                return RecordedEvent(place: kept.bytes(0, 0), type: "")?.position
+            }
+            // The ledger's IDs begin with the millisecond in which the event was recorded.
+            let millisecond = Int64(id.high >> 16)
+            let rows = try connection.query(
+                """
+                SELECT position FROM ledger.events
+                 WHERE position > ledger.position_at($1) AND position <= ledger.position_at($2)
+                   AND id = $3
+                """,
+                [
+                    .timestamp(microseconds: millisecond * 1_000 - 1),
+                    .timestamp(microseconds: millisecond * 1_000 + 999), .uuid(id.bytes),
+                ])
+            return rows.count > 0 ? rows.int64(0, 0) : nil
+        }
+    }
+
     /// Whether the database answers.
     package func ping() async throws {
         try await pool.run { connection in _ = try connection.query("SELECT 1") }
+    }
+}
+
+extension ExperimentKey {
+    /// The stream of the experiment itself.
+    package var stream: String {
+        switch self {
+        case .managed(let id): StreamName.experiment(id)
+        case .step(let step): StreamName.step(step)
+        }
+    }
+
+    /// The prefix of the streams of units that have their variant.
+    fileprivate var placementPrefix: String {
+        switch self {
+        case .managed(let id): StreamName.assignments(of: id)
+        case .step(let step): StreamName.selections(of: step)
+        }
+    }
+
+    /// Prefixes of all other streams of the experiment.
+    fileprivate var unitPrefixes: [String] {
+        let prefixes = [placementPrefix, StreamName.unattributed(of: self)]
+        guard case .step(let step) = self else { return prefixes }
+        return prefixes + [StreamName.rollouts(of: step)]
     }
 }

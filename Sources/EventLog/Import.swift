@@ -108,7 +108,7 @@ private struct ImportedLines {
     private(set) var tree = MerkleFrontier()
     private(set) var recordedAt = Timestamp(microseconds: 0)
     /// Of the streams of resources and keys, which are few; the others are left to a query.
-    private var versions: [String: Int64] = [:]
+    private var versions: [ExactText: Int64] = [:]
 
     mutating func add(_ line: [UInt8]) throws -> StoredEvent {
         count += 1
@@ -134,18 +134,19 @@ private struct ImportedLines {
             throw refuse("position \(event.position) where \(count) is due")
         }
         if StreamName.statePrefixes.contains(where: { event.stream.hasPrefix($0) }) {
-            let due = versions[event.stream, default: 0] + 1
+            let stream = ExactText(event.stream)
+            let due = versions[stream, default: 0] + 1
             guard event.version == due else {
                 throw refuse(
                     "version \(event.version) of stream \(event.stream) where \(due) is due")
             }
-            versions[event.stream] = due
+            versions[stream] = due
         }
         guard event.recordedAt >= recordedAt else {
             throw refuse("recorded at \(event.recordedAt), before the line in front of it")
         }
         let decoded = try event.decoded()
-        guard decoded.stream == event.stream else {
+        guard decoded.stream.isExactly(event.stream) else {
             throw refuse("the data belongs to stream \(decoded.stream), not \(event.stream)")
         }
     }

@@ -1,7 +1,7 @@
 import Domain
 import Synchronization
 
-/// What is committed, for everyone to read: the state, the head, and the assignments cached.
+/// What is committed, for everyone to read: the state, the head, and the variants cached.
 ///
 /// The sequencer writes it after each commit and before it answers, so whoever got an answer reads
 /// what it says.
@@ -10,7 +10,7 @@ package final class LedgerView: Sendable {
         var state = State()
         var position: Int64 = 0
         var recordedAt = Timestamp(microseconds: 0)
-        var cache = AssignmentCache()
+        var cache = PlacementCache()
         var waiters: [CheckedContinuation<Void, Never>] = []
         var observer: @Sendable () -> Void = {}
         var isClosing = false
@@ -34,7 +34,7 @@ package final class LedgerView: Sendable {
 
     package var cacheCount: Int { contents.withLock { $0.cache.count } }
 
-    // MARK: Assignments
+    // MARK: Variants of units
 
     /// The answers for subjects that need no event and no look-up; nil if any needs one.
     ///
@@ -50,7 +50,7 @@ package final class LedgerView: Sendable {
                 let existing =
                     experiment.status == .active
                     ? contents.cache.find(
-                        AssignmentKey(experiment: experiment.id, subject: subject)) : nil
+                        UnitKey(experiment: experiment.id, subject: subject)) : nil
                 guard let answer = experiment.answer(to: subject, existing: existing) else {
                     return nil
                 }
@@ -60,16 +60,19 @@ package final class LedgerView: Sendable {
         }
     }
 
-    /// The cached ones among the assignments, and the keys that are not cached.
+    /// A run's variant, if it is cached.
+    func memoized(_ key: UnitKey) -> Placement? { contents.withLock { $0.cache.find(key) } }
+
+    /// The cached ones among units' variants, and the keys that are not cached.
     func cached(
-        _ keys: [AssignmentKey]
-    ) -> (found: [AssignmentKey: Assignment], missing: [AssignmentKey]) {
+        _ keys: [UnitKey]
+    ) -> (found: [UnitKey: Placement], missing: [UnitKey]) {
         contents.withLock { contents in
-            var found: [AssignmentKey: Assignment] = [:]
-            var missing: [AssignmentKey] = []
+            var found: [UnitKey: Placement] = [:]
+            var missing: [UnitKey] = []
             for key in keys {
-                if let assignment = contents.cache.find(key) {
-                    found[key] = assignment
+                if let placement = contents.cache.find(key) {
+                    found[key] = placement
                 } else {
                     missing.append(key)
                 }
@@ -78,9 +81,12 @@ package final class LedgerView: Sendable {
         }
     }
 
-    func remember(_ assignments: [AssignmentKey: Assignment]) {
+    /// Keeps what was read from the database, unless a commit has said more since.
+    func remember(_ placements: [UnitKey: Placement]) {
         contents.withLock { contents in
-            for (key, assignment) in assignments { contents.cache.insert(key, assignment) }
+            for (key, placement) in placements {
+                contents.cache.insert(unlessNewer: key, placement)
+            }
         }
     }
 
@@ -88,13 +94,13 @@ package final class LedgerView: Sendable {
 
     /// Makes a commit visible and wakes everyone who waits for one.
     func publish(
-        _ state: State, _ head: Head, assigned: [(AssignmentKey, Assignment)] = []
+        _ state: State, _ head: Head, placed: [(UnitKey, Placement)] = []
     ) {
         let (waiters, observer) = contents.withLock { contents in
             contents.state = state
             contents.position = head.position
             contents.recordedAt = head.recordedAt
-            for (key, assignment) in assigned { contents.cache.insert(key, assignment) }
+            for (key, placement) in placed { contents.cache.insert(key, placement) }
             defer { contents.waiters = [] }
             return (contents.waiters, contents.observer)
         }

@@ -19,10 +19,22 @@ struct SequencerCore: Sendable {
         self.state = state
     }
 
-    /// The assignments among these commands' that only the database knows about.
-    func assignmentKeys(of submissions: [Submission]) -> [AssignmentKey] {
-        submissions.flatMap(\.command.assignmentKeys).filter {
-            state.experiments[$0.experiment]?.status == .active && isValidSubject($0.subject)
+    /// What these commands' decisions ask for and PostgreSQL could know.
+    func factsNeeded(by submissions: [Submission]) -> FactsNeeded {
+        var needed = FactsNeeded()
+        for submission in submissions { needed.add(submission.command) }
+        needed.placed.removeAll { !$0.isValid || !isOpen($0.experiment) }
+        needed.scored.removeAll { !$0.isValid }
+        needed.quarantined.removeAll { !$0.isValid }
+        needed.rollouts.removeAll { !isValidSubject($0.key) }
+        return needed
+    }
+
+    /// Whether the experiment gives variants to new units.
+    private func isOpen(_ experiment: ExperimentKey) -> Bool {
+        switch experiment {
+        case .managed(let id): state.experiments[id]?.status == .active
+        case .step: true
         }
     }
 
@@ -30,10 +42,10 @@ struct SequencerCore: Sendable {
     ///
     /// `send` takes the events' rows bit by bit, to be stored while the next are decided.
     mutating func prepare<E: Error>(
-        _ submissions: [Submission], assignments: [AssignmentKey: Assignment],
-        kept: [String: KeptAnswer], clock: Timestamp, send: (CopyRows) throws(E) -> Void
+        _ submissions: [Submission], facts: Facts, kept: [String: KeptAnswer], clock: Timestamp,
+        send: (CopyRows) throws(E) -> Void
     ) throws(E) -> Batch {
-        var batch = begin(assignments: assignments, kept: kept, clock: clock)
+        var batch = begin(facts: facts, kept: kept, clock: clock)
         for submission in submissions {
             batch.add(submission, ids: &generator)
             try send(batch.takeRows())
@@ -43,20 +55,20 @@ struct SequencerCore: Sendable {
 
     /// Decides the submissions as above, and keeps all rows in the batch.
     mutating func prepare(
-        _ submissions: [Submission], assignments: [AssignmentKey: Assignment],
-        kept: [String: KeptAnswer], clock: Timestamp
+        _ submissions: [Submission], facts: Facts = Facts(), kept: [String: KeptAnswer],
+        clock: Timestamp
     ) -> Batch {
-        var batch = begin(assignments: assignments, kept: kept, clock: clock)
+        var batch = begin(facts: facts, kept: kept, clock: clock)
         for submission in submissions { batch.add(submission, ids: &generator) }
         return batch
     }
 
     private func begin(
-        assignments: [AssignmentKey: Assignment], kept: [String: KeptAnswer], clock: Timestamp
+        facts: Facts, kept: [String: KeptAnswer], clock: Timestamp
     ) -> Batch {
         let now = max(clock, head.recordedAt)
         let decider = Decider(
-            state: state, assignments: assignments, now: now, nextPosition: head.position + 1)
+            state: state, facts: facts, now: now, nextPosition: head.position + 1)
         return Batch(head: head, recordedAt: now, decider: decider, kept: kept)
     }
 
@@ -75,7 +87,7 @@ struct Batch: Sendable {
     private(set) var head: Head
     private(set) var decider: Decider
     private(set) var answers: [(Submission, Result<Receipt, SequencerError>)] = []
-    private(set) var assigned: [(AssignmentKey, Assignment)] = []
+    private(set) var placed: [(UnitKey, Placement)] = []
     private(set) var events = EventRows()
     private(set) var answersKept = IdempotencyRows()
 
@@ -140,7 +152,7 @@ struct Batch: Sendable {
     }
 
     /// The place of a proposal that is in the log already.
-    private func place(of proposal: ProposedEvent) throws(Refusal) -> RecordedEvent? {
+    private func place(of proposal: some Proposal) throws(Refusal) -> RecordedEvent? {
         guard let id = proposal.id, let earlier = kept[Submission.key(of: id)] else { return nil }
         guard earlier.request == proposal.requestDigest else {
             throw Refusal(
@@ -154,9 +166,27 @@ struct Batch: Sendable {
     private mutating func decide(
         _ submission: Submission, ids: inout some RandomNumberGenerator
     ) throws(Refusal) -> Receipt {
-        guard case .append(let proposals) = submission.command else {
+        switch submission.command {
+        case .append(let proposals):
+            return try decide(proposals, Command.append, submission, ids: &ids)
+        case .score(let requests):
+            return try decide(requests, Command.score, submission, ids: &ids)
+        default:
             let decision = try decider.decide(submission.command)
             return record(decision, of: submission, ids: &ids)
+        }
+    }
+
+    /// Decides those of the proposals that are not in the log already.
+    private mutating func decide<P: Proposal>(
+        _ proposals: [P], _ command: ([P]) -> Command, _ submission: Submission,
+        ids: inout some RandomNumberGenerator
+    ) throws(Refusal) -> Receipt {
+        guard proposals.contains(where: { $0.id != nil }) else {
+            let decision = try decider.decide(command(proposals))
+            var receipt = record(decision, of: submission, ids: &ids)
+            receipt.appended = decision.proposed.map { receipt.events[$0] }
+            return receipt
         }
         try refuseRepeatedIDs(proposals)
         var places: [RecordedEvent?] = []
@@ -164,7 +194,7 @@ struct Batch: Sendable {
         let new = zip(proposals, places).filter { $0.1 == nil }.map(\.0)
         var receipt = Receipt()
         if !new.isEmpty {
-            let decision = try decider.decide(.append(new))
+            let decision = try decider.decide(command(new))
             receipt = record(decision, of: submission, ids: &ids)
             var recorded = decision.proposed.makeIterator()
             for (index, place) in places.enumerated() where place == nil {
@@ -179,7 +209,7 @@ struct Batch: Sendable {
         return receipt
     }
 
-    private func refuseRepeatedIDs(_ proposals: [ProposedEvent]) throws(Refusal) {
+    private func refuseRepeatedIDs(_ proposals: [some Proposal]) throws(Refusal) {
         var seen: Set<EventID> = []
         for (index, proposal) in proposals.enumerated() {
             guard let id = proposal.id, !seen.insert(id).inserted else { continue }
@@ -197,7 +227,7 @@ struct Batch: Sendable {
         keep(key, KeptAnswer(request: idempotency.request, answer: idempotency.answer(receipt)))
     }
 
-    private mutating func keep(_ proposal: ProposedEvent, _ place: RecordedEvent) {
+    private mutating func keep(_ proposal: some Proposal, _ place: RecordedEvent) {
         guard let id = proposal.id else { return }
         keep(
             Submission.key(of: id),
@@ -218,19 +248,12 @@ struct Batch: Sendable {
         var receipt = Receipt()
         receipt.resources = decision.resources
         receipt.assignments = decision.assignments
+        receipt.selection = decision.selection
+        placed += decision.placed
         for decided in decision.events {
             let recorded = record(decided, submission.context, ids: &ids)
-            if case .assignmentMade(let made) = decided.event {
-                assigned.append(
-                    (
-                        AssignmentKey(experiment: made.experiment, subject: made.subject),
-                        Assignment(
-                            variant: made.variant, cohort: made.cohort, u: made.u,
-                            position: head.position)
-                    ))
-                // Answers say it all, and there may be thousands.
-                if decision.proposed.isEmpty { continue }
-            }
+            // Answers say it all, and there may be thousands.
+            if case .assignmentMade = decided.event, decision.proposed.isEmpty { continue }
             receipt.events.append(recorded)
         }
         receipt.position = head.position
@@ -242,10 +265,11 @@ struct Batch: Sendable {
         ids: inout some RandomNumberGenerator
     ) -> RecordedEvent {
         let stream = decided.event.stream
-        let recorded = RecordedEvent(
+        var recorded = RecordedEvent(
             position: head.position + 1, id: decided.id ?? EventID(at: now, using: &ids),
-            stream: stream, version: version(of: stream, decided.event), type: decided.event.type,
-            data: decided.event.data)
+            stream: stream, version: decided.version ?? nextVersion(of: stream),
+            type: decided.event.type, data: decided.event.data)
+        if case .scoreRecorded(let score) = decided.event { recorded.variant = score.variant }
         let correlation = decided.correlation ?? context.correlation
         line.bytes.removeAll(keepingCapacity: true)
         line.line(
@@ -259,9 +283,7 @@ struct Batch: Sendable {
         return recorded
     }
 
-    /// The next version of a stream; an assignment's is its first, and not kept.
-    private mutating func version(of stream: String, _ event: LedgerEvent) -> Int64 {
-        if case .assignmentMade = event { return 1 }
+    private mutating func nextVersion(of stream: String) -> Int64 {
         versions[stream, default: 0] += 1
         return versions[stream, default: 0]
     }

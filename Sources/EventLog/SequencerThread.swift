@@ -55,13 +55,13 @@ final class SequencerThread: @unchecked Sendable {
             let batch: Batch
             do {
                 let assumesNew = lookUpPolicy.assumesNew
-                batch = try record(submissions, lookingUp: !assumesNew)
+                batch = try record(submissions, assumesNew ? .unlessNew : .uncached)
             } catch let error as PostgresError where error.isRepeatedVersion {
                 lookUpPolicy.wasWrong()
-                batch = try record(submissions, lookingUp: true)
+                batch = try record(submissions, .all)
             }
             core.commit(batch)
-            sequencer.view.publish(core.state, core.head, assigned: batch.assigned)
+            sequencer.view.publish(core.state, core.head, placed: batch.placed)
             observe(batch)
             for (submission, result) in batch.answers { submission.reply(result) }
         } catch Halt.fenced(let reason) {
@@ -84,15 +84,15 @@ final class SequencerThread: @unchecked Sendable {
 
     /// Decides the submissions and commits what they lead to.
     private func record(
-        _ submissions: [Submission], lookingUp: Bool
+        _ submissions: [Submission], _ extent: LookUpExtent
     ) throws -> Batch {
-        let (assignments, kept) = try reconnecting(patience: Self.lookUpPatience) {
-            try self.lookUp(submissions, lookingUp, $0)
+        let (facts, kept) = try reconnecting(patience: Self.lookUpPatience) {
+            try self.lookUp(submissions, extent, $0)
         }
         if submissions.reduce(0, { $0 + $1.weight }) >= Self.streamedWeightMin {
-            return try stream(submissions, assignments, kept)
+            return try stream(submissions, facts, kept)
         }
-        let batch = core.prepare(submissions, assignments: assignments, kept: kept, clock: .now)
+        let batch = core.prepare(submissions, facts: facts, kept: kept, clock: .now)
         guard batch.hasRows else { return batch }
         while true {
             let connection = try reconnecting(patience: Self.lookUpPatience) { $0 }
@@ -106,8 +106,7 @@ final class SequencerThread: @unchecked Sendable {
 
     /// Decides a large batch and lets PostgreSQL store its first events meanwhile.
     private func stream(
-        _ submissions: [Submission], _ assignments: [AssignmentKey: Assignment],
-        _ kept: [String: KeptAnswer]
+        _ submissions: [Submission], _ facts: Facts, _ kept: [String: KeptAnswer]
     ) throws -> Batch {
         while true {
             let connection = try reconnecting(patience: Self.lookUpPatience) { $0 }
@@ -116,7 +115,7 @@ final class SequencerThread: @unchecked Sendable {
                 try Batch.begin(at: core.head, on: connection)
                 _ = try connection.copyIn(EventRows.copy) { writer in
                     prepared = try core.prepare(
-                        submissions, assignments: assignments, kept: kept, clock: .now
+                        submissions, facts: facts, kept: kept, clock: .now
                     ) { rows throws(PostgresError) in try writer.append(rows) }
                 }
             } catch let error as PostgresError {
@@ -143,29 +142,74 @@ final class SequencerThread: @unchecked Sendable {
 
     // MARK: Looking up
 
+    /// Which units are looked up.
+    private enum LookUpExtent {
+        /// Those not in the cache, but for those that may be new: they are taken to be.
+        case unlessNew
+        /// Those not in the cache.
+        case uncached
+        /// All of them: what is in the cache was wrong.
+        case all
+    }
+
     private func lookUp(
-        _ submissions: [Submission], _ lookingUp: Bool, _ connection: Connection
-    ) throws -> ([AssignmentKey: Assignment], [String: KeptAnswer]) {
-        var (assignments, missing) = sequencer.view.cached(core.assignmentKeys(of: submissions))
-        sequencer.metrics.cacheHits.increment(by: assignments.count)
-        sequencer.metrics.cacheMisses.increment(by: missing.count)
+        _ submissions: [Submission], _ extent: LookUpExtent, _ connection: Connection
+    ) throws -> (Facts, [String: KeptAnswer]) {
+        var needed = core.factsNeeded(by: submissions)
+        var facts = Facts()
+        if !needed.scores.isEmpty {
+            facts.scores = try LookUp.scores(needed.scores, connection)
+            for known in facts.scores.values {
+                if known.score.variant == nil {
+                    needed.quarantined.append(known.score.unit)
+                } else {
+                    needed.scored.append(known.score.unit)
+                }
+            }
+        }
+        try lookUpPlacements(needed, submissions, extent, connection, &facts)
+        if !needed.rollouts.isEmpty {
+            facts.rollouts = try LookUp.rollouts(needed.rollouts, connection)
+        }
+        let unplaced = needed.quarantined.filter { facts.placements[$0] == nil }
+        if !unplaced.isEmpty {
+            facts.unattributed = try LookUp.unattributedVersions(unplaced, connection)
+        }
         let keys = submissions.flatMap(\.idempotencyKeys)
         var kept: [String: KeptAnswer] = [:]
-        if !lookingUp {
-            // A refused append leaves nothing for the index to find fault with.
-            missing = core.assignmentKeys(of: submissions.filter(\.isAppend))
-        }
-        if !missing.isEmpty {
-            let rows = try connection.pipeline([LookUp.assignments(missing)])
-            let found = try LookUp.assignments(rows[0], of: missing)
-            lookUpPolicy.lookedUp(found: found.count)
-            assignments.merge(found) { cached, _ in cached }
-        }
         if !keys.isEmpty {
             let rows = try connection.pipeline([LookUp.keptAnswers(keys)])
             kept = try LookUp.keptAnswers(rows[0])
         }
-        return (assignments, kept)
+        return (facts, kept)
+    }
+
+    private func lookUpPlacements(
+        _ needed: FactsNeeded, _ submissions: [Submission], _ extent: LookUpExtent,
+        _ connection: Connection, _ facts: inout Facts
+    ) throws {
+        var (placed, scored) = (needed.placed, needed.scored)
+        if extent != .all {
+            (facts.placements, placed) = sequencer.view.cached(placed)
+            let cached = sequencer.view.cached(scored)
+            facts.placements.merge(cached.found) { known, _ in known }
+            scored = cached.missing
+            sequencer.metrics.cacheHits.increment(by: facts.placements.count)
+            sequencer.metrics.cacheMisses.increment(by: placed.count + scored.count)
+        }
+        if extent == .unlessNew {
+            // A refused append leaves nothing for the index to find fault with.
+            placed = core.factsNeeded(by: submissions.filter(\.isAppend)).placed
+        }
+        if !placed.isEmpty {
+            let found = try LookUp.placements(placed, connection)
+            lookUpPolicy.lookedUp(found: found.count)
+            facts.placements.merge(found) { cached, _ in cached }
+        }
+        if !scored.isEmpty {
+            let found = try LookUp.placements(scored, connection)
+            facts.placements.merge(found) { cached, _ in cached }
+        }
     }
 
     // MARK: Committing

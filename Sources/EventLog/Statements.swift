@@ -106,34 +106,101 @@ extension Batch {
 
 /// Look-ups of what a batch needs to know.
 enum LookUp {
-    /// The first assignments of these subjects, by the log's own index on streams.
+    /// The variants of these units, by the log's own index on streams.
     ///
     /// The LIMIT keeps PostgreSQL from joining the whole log instead, which is what it would plan,
     /// once and for long, while the log is small.
-    static func assignments(_ keys: [AssignmentKey]) -> Statement {
-        var streams = BinaryArray(.text, capacity: keys.count)
-        for key in keys { streams.append(text: StreamName.assignment(key.experiment, key.subject)) }
-        return Statement(
-            """
-            SELECT k.n, e.position, e.data
-              FROM unnest($1::text[]) WITH ORDINALITY AS k(stream, n),
-                   LATERAL (SELECT position, data FROM ledger.events
-                             WHERE stream = k.stream AND version = 1 LIMIT 1) AS e
-            """, [.array(streams)])
+    static func placements(
+        _ keys: [UnitKey], _ connection: Connection
+    ) throws -> [UnitKey: Placement] {
+        let rows = try connection.pipeline([
+            Statement(
+                """
+                SELECT k.n, e.position, e.type, e.data,
+                       (SELECT version FROM ledger.events
+                         WHERE stream = k.stream ORDER BY version DESC LIMIT 1)
+                  FROM unnest($1::text[]) WITH ORDINALITY AS k(stream, n),
+                       LATERAL (SELECT position, type, data FROM ledger.events
+                                 WHERE stream = k.stream AND version = 1 LIMIT 1) AS e
+                """, [streams(keys.map(\.stream))])
+        ])[0]
+        var found: [UnitKey: Placement] = [:]
+        for row in 0..<rows.count {
+            let event = try LedgerEvent(
+                type: rows.text(row, 2), data: try JSONValue.parse(rows.bytes(row, 3)))
+            guard var placement = event.placed?.1 else { continue }
+            placement.position = rows.int64(row, 1)
+            placement.version = rows.int64(row, 4)
+            found[keys[Int(rows.int64(row, 0)) - 1]] = placement
+        }
+        return found
     }
 
-    static func assignments(
-        _ rows: Rows, of keys: [AssignmentKey]
-    ) throws -> [AssignmentKey: Assignment] {
-        var found: [AssignmentKey: Assignment] = [:]
+    /// The last event of each of these streams that is there: number, position, version, data.
+    private static func last(of streams: [String]) -> Statement {
+        Statement(
+            """
+            SELECT k.n, e.position, e.version, e.data
+              FROM unnest($1::text[]) WITH ORDINALITY AS k(stream, n),
+                   LATERAL (SELECT position, version, data FROM ledger.events
+                             WHERE stream = k.stream ORDER BY version DESC LIMIT 1) AS e
+            """, [self.streams(streams)])
+    }
+
+    private static func streams(_ names: [String]) -> Parameter {
+        var streams = BinaryArray(.text, capacity: names.count)
+        for name in names { streams.append(text: name) }
+        return .array(streams)
+    }
+
+    static func rollouts(
+        _ keys: [RolloutKey], _ connection: Connection
+    ) throws -> [RolloutKey: RolloutEntry] {
+        let rows = try connection.pipeline([last(of: keys.map(\.stream))])[0]
+        var found: [RolloutKey: RolloutEntry] = [:]
         for row in 0..<rows.count {
-            let data = try JSONValue.parse(rows.bytes(row, 2))
-            guard
-                case .assignmentMade(let made) = try LedgerEvent(type: "AssignmentMade", data: data)
+            let data = try JSONValue.parse(rows.bytes(row, 3))
+            found[keys[Int(rows.int64(row, 0)) - 1]] = RolloutEntry(
+                variant: data["variant"]?.string, position: rows.int64(row, 1),
+                version: rows.int64(row, 2))
+        }
+        return found
+    }
+
+    static func unattributedVersions(
+        _ units: [UnitKey], _ connection: Connection
+    ) throws -> [UnitKey: Int64] {
+        let streams = units.map { StreamName.unattributed($0) }
+        let rows = try connection.pipeline([last(of: streams)])[0]
+        var found: [UnitKey: Int64] = [:]
+        for row in 0..<rows.count {
+            found[units[Int(rows.int64(row, 0)) - 1]] = rows.int64(row, 2)
+        }
+        return found
+    }
+
+    /// The scores at these positions.
+    static func scores(
+        _ positions: [Int64], _ connection: Connection
+    ) throws -> [Int64: KnownScore] {
+        var array = BinaryArray(.int64)
+        for position in positions { array.append(position) }
+        let rows = try connection.query(
+            """
+            SELECT e.position, e.data,
+                   EXISTS (SELECT FROM ledger.events r
+                            WHERE r.stream = e.stream AND r.version > e.version
+                              AND r.type = 'ScoreRetracted'
+                              AND (r.data->>'score')::bigint = e.position)
+              FROM ledger.events e
+             WHERE e.position = ANY ($1::bigint[]) AND e.type = 'ScoreRecorded'
+            """, [.array(array)])
+        var found: [Int64: KnownScore] = [:]
+        for row in 0..<rows.count {
+            let data = try JSONValue.parse(rows.bytes(row, 1))
+            guard case .scoreRecorded(let score) = try LedgerEvent(type: "ScoreRecorded", data: data)
             else { continue }
-            found[keys[Int(rows.int64(row, 0)) - 1]] = Assignment(
-                variant: made.variant, cohort: made.cohort, u: made.u,
-                position: rows.int64(row, 1))
+            found[rows.int64(row, 0)] = KnownScore(score: score, isRetracted: rows.bool(row, 2))
         }
         return found
     }

@@ -42,6 +42,8 @@ package struct RecordedEvent: Sendable, Equatable {
     package var version: Int64
     package var type: String
     package var data: [UInt8]
+    /// Of a score, the variant it is credited to; nil where it is unattributed.
+    package var variant: String?
 }
 
 /// What came of a command, once it is committed.
@@ -50,6 +52,7 @@ package struct Receipt: Sendable {
     package var events: [RecordedEvent] = []
     package var resources: [AppliedResource] = []
     package var assignments: [AssignmentAnswer] = []
+    package var selection: SelectionAnswer?
     /// The places of the events an append proposed, in the order they were proposed.
     package var appended: [RecordedEvent] = []
     /// The position of the last event before the answer: the command's own, if it has any.
@@ -92,8 +95,11 @@ struct Submission: Sendable {
         case .assign(_, let subjects): subjects.count
         case .assignSubject(_, let experiments): experiments.count
         case .append(let events): events.count
+        case .score(let requests): requests.count
+        case .rollOut(_, let request): request.entries.count
+        case .select: 2
         case .apply(let documents, _): documents.count * 4
-        case .step, .createKey, .revokeKey: 1
+        case .step, .retract, .createKey, .revokeKey: 1
         }
     }
 
@@ -101,8 +107,10 @@ struct Submission: Sendable {
     var idempotencyKeys: [String] {
         var keys: [String] = []
         if let key = idempotencyKey { keys.append(key) }
-        if case .append(let proposals) = command {
-            keys += proposals.compactMap { $0.id.map(Self.key(of:)) }
+        switch command {
+        case .append(let proposals): keys += proposals.compactMap { $0.id.map(Self.key(of:)) }
+        case .score(let requests): keys += requests.compactMap { $0.id.map(Self.key(of:)) }
+        default: break
         }
         return keys
     }
@@ -121,9 +129,37 @@ struct KeptAnswer: Sendable {
     var answer: [UInt8]
 }
 
-extension ProposedEvent {
+/// An event that someone wants recorded, perhaps under an ID of their own.
+protocol Proposal {
+    var type: String { get }
+    var id: EventID? { get }
     /// SHA-256 of what makes two proposals with one ID the same.
-    var requestDigest: Digest {
+    var requestDigest: Digest { get }
+}
+
+extension ScoreRequest: Proposal {
+    package var type: String { "ScoreRecorded" }
+
+    package var requestDigest: Digest {
+        var writer = JSONWriter()
+        writer.beginArray()
+        writer.string(unit.stream)
+        writer.string(name)
+        switch value {
+        case .number(let number): writer.number(number)
+        case .boolean(let flag): writer.bool(flag)
+        }
+        writer.string(orNull: occurredAt?.description)
+        writer.string(orNull: variant)
+        writer.string(orNull: stepID)
+        if let metadata { writer.raw(metadata) }
+        writer.endArray()
+        return Digest(SHA256.hash(data: writer.bytes))
+    }
+}
+
+extension ProposedEvent: Proposal {
+    package var requestDigest: Digest {
         var writer = JSONWriter()
         writer.beginArray()
         writer.string(type)
@@ -146,6 +182,10 @@ extension RecordedEvent {
         writer.integer(version)
         writer.key("position")
         writer.integer(position)
+        if let variant {
+            writer.key("variant")
+            writer.string(variant)
+        }
         writer.endObject()
         return writer.bytes
     }
@@ -157,6 +197,7 @@ extension RecordedEvent {
             let position = json["position"]?.integer
         else { return nil }
         self.init(
-            position: position, id: id, stream: stream, version: version, type: type, data: [])
+            position: position, id: id, stream: stream, version: version, type: type, data: [],
+            variant: json["variant"]?.string)
     }
 }

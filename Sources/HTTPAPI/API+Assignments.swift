@@ -18,7 +18,7 @@ extension API {
                 return Self.response(try await assign(id, asked.subjects, context))
             }
             let answers = try await read(
-                asked.subjects.map { AssignmentKey(experiment: id, subject: $0) }, request)
+                asked.subjects.map { (id, $0) }, request)
             if answers.contains(where: { $0.reason == .notFound }) {
                 throw Refusal.unknownExperiment(id.text)
             }
@@ -71,8 +71,8 @@ extension API {
         guard problems.list.isEmpty, let subject else { throw Refusal.invalid(problems.list) }
         try request.check(assign: assign)
         guard assign else {
-            let keys = ids.map { AssignmentKey(experiment: $0, subject: subject) }
-            return Response(json: Self.answer(try await read(keys, request), byExperiment: true))
+            let asked = ids.map { (experiment: $0, subject: subject) }
+            return Response(json: Self.answer(try await read(asked, request), byExperiment: true))
         }
         let actor = try authorize(request, .assigner)
         let context = try request.context(actor, body: body) {
@@ -117,13 +117,13 @@ extension API {
             writer.key("assignments")
             writer.beginObject()
             // Subjects are the same only byte for byte, as keys are and strings are not.
-            var seen: Set<AssignmentKey> = []
+            var seen: Set<UnitKey> = []
             for answer in answers
             where seen.insert(
-                AssignmentKey(experiment: answer.experiment, subject: answer.subject)
+                UnitKey(experiment: answer.experiment, subject: answer.subject)
             ).inserted {
                 writer.key(answer.subject)
-                writer.string(orNull: answer.variant?.text)
+                writer.string(orNull: answer.variant)
             }
             writer.endObject()
         }
@@ -132,20 +132,20 @@ extension API {
     // MARK: Reading
 
     private func read(
-        _ keys: [AssignmentKey], _ request: Request
+        _ asked: [EventLog.Question], _ request: Request
     ) async throws -> [AssignmentAnswer] {
         if let position = try await asOf(request) {
-            return try await log.assignments(keys, asOf: position)
+            return try await log.assignments(asked, asOf: position)
         }
-        return try await log.assignments(keys)
+        return try await log.assignments(asked)
     }
 
     private func list(_ id: ResourceID, _ request: Request) async throws -> Response {
         let (state, position) = try await state(for: request)
         guard state.experiments[id] != nil else { throw Refusal.unknownExperiment(id.text) }
         let limit = try request.limit()
-        let events = try await log.reader.assignmentEvents(
-            of: id, after: request.parameter("cursor").map { StreamName.assignment(id, $0) },
+        let events = try await log.reader.placements(
+            of: .managed(id), after: request.parameter("cursor").map { StreamName.assignment(id, $0) },
             through: position, limit: limit + 1)
         let made = try events.prefix(limit).compactMap { event -> (StoredEvent, AssignmentMade)? in
             guard case .assignmentMade(let made) = try event.decoded() else { return nil }
@@ -160,24 +160,25 @@ extension API {
 
     private func list(subject: String, _ request: Request) async throws -> Response {
         let (state, position) = try await state(for: request)
-        let keys = state.experiments.keys.sorted().map {
-            AssignmentKey(experiment: $0, subject: subject)
+        let ids = state.experiments.keys.sorted()
+        let found = try await log.reader.placements(
+            ids.map { UnitKey(experiment: $0, subject: subject) }, through: position)
+        let items = ids.compactMap { id in
+            found[UnitKey(experiment: id, subject: subject)].map { (id, $0) }
         }
-        let found = try await log.reader.assignments(keys, through: position)
-        let items = keys.compactMap { key in found[key].map { (key, $0) } }
         return Response(
             json: listPage(items, next: nil, position: position) { writer, item in
                 writer.beginObject()
                 writer.key("experiment")
-                writer.string(item.0.experiment.text)
+                writer.string(item.0.text)
                 writer.key("subject")
-                writer.string(item.0.subject)
+                writer.string(subject)
                 writer.key("variant")
-                writer.string(item.1.variant.text)
+                writer.string(item.1.variant)
                 writer.key("cohort")
                 writer.integer(item.1.cohort)
                 writer.key("u")
-                writer.number(item.1.u)
+                if let u = item.1.u { writer.number(u) } else { writer.null() }
                 writer.key("position")
                 writer.integer(item.1.position)
                 writer.endObject()
@@ -208,7 +209,7 @@ extension API {
                 writer.key("subject")
                 writer.string(answer.subject)
                 writer.key("variant")
-                writer.string(orNull: answer.variant?.text)
+                writer.string(orNull: answer.variant)
                 writer.key("cohort")
                 if let cohort = answer.cohort { writer.integer(cohort) } else { writer.null() }
                 writer.key("reason")

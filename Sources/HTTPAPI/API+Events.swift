@@ -24,7 +24,7 @@ extension API {
 
     private func append(_ request: Request, _ actor: String) async throws -> Response {
         let body = try await request.bytes()
-        let (values, isSingle) = try Self.proposals(in: body, of: request)
+        let (values, isSingle) = try request.values(in: body)
         guard !values.isEmpty, values.count <= Limits.batchLengthMax else {
             throw HTTPProblem.malformed(
                 "Send 1 to \(Limits.batchLengthMax) events, not \(values.count).")
@@ -50,25 +50,6 @@ extension API {
         let answer = Self.appended(receipt, isSingle: isSingle)
         if receipt.isReplay { return .replayed(answer.bytes, status: .created) }
         return Response(status: .created, json: answer)
-    }
-
-    /// One event, an array of them, or one on each line.
-    private static func proposals(
-        in body: [UInt8], of request: Request
-    ) throws -> ([JSONValue], isSingle: Bool) {
-        if request.headers[.contentType]?.contains("ndjson") ?? false {
-            let lines = body.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-            var values: [JSONValue] = []
-            for (index, line) in lines.enumerated()
-            where !line.isEmpty && line != [UInt8(ascii: "\r")] {
-                do throws(JSONError) { values.append(try JSONValue.parse(Array(line))) } catch {
-                    throw HTTPProblem.malformed("Line \(index + 1) is not valid JSON: \(error).")
-                }
-            }
-            return (values, false)
-        }
-        let value = try request.json(from: body)
-        return value.array.map { ($0, false) } ?? ([value], true)
     }
 
     private static func appended(_ receipt: Receipt, isSingle: Bool) -> JSONWriter {
@@ -97,7 +78,7 @@ extension API {
         filter.stream = request.parameter("stream")
         filter.types =
             request.parameter("type")?.split(separator: ",").map(String.init) ?? []
-        filter.experiment = try idParameter("experiment", request)
+        filter.experiment = try Self.experimentParameter(request)
         return filter
     }
 

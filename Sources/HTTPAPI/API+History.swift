@@ -28,9 +28,38 @@ extension API {
             var filter = EventFilter()
             filter.types =
                 request.parameter("type")?.split(separator: ",").map(String.init) ?? []
-            filter.experiment = try Self.idParameter("experiment", request)
+            filter.experiment = try Self.experimentParameter(request)
             return try Response(document: try await history(request, filter).page, for: request)
         }
+    }
+
+    /// The history of an entity that has these streams, in the order of the log; empty is not found
+    /// where `missing` says so.
+    func history(
+        of filters: [EventFilter], _ request: Request, missing: () -> String?
+    ) async throws -> Response {
+        let limit = try request.limit()
+        let cursor = try request.integer("cursor", in: 0...Int64.max) ?? 0
+        let head = try await asOf(request) ?? log.view.position
+        var events: [StoredEvent] = []
+        for filter in filters {
+            events += try await log.reader.events(
+                after: cursor, through: head, limit: limit + 1, matching: filter
+            ).events
+        }
+        if events.isEmpty, let missing = missing() { throw HTTPProblem.notFound(missing) }
+        events.sort { $0.position < $1.position }
+        return try Response(
+            document: Self.historyPage(events, limit: limit, position: head), for: request)
+    }
+
+    private static func historyPage(
+        _ events: [StoredEvent], limit: Int, position: Int64
+    ) throws -> JSONWriter {
+        let items = events.prefix(limit)
+        let next = events.count > limit ? items.last.map { "\($0.position)" } : nil
+        let audited = try items.map { ($0, try $0.decoded().audited) }
+        return listPage(audited, next: next, position: position) { $0.entry($1.0, $1.1) }
     }
 
     private func history(
@@ -47,12 +76,7 @@ extension API {
             events += page.events
             position = page.readThrough
         }
-        let items = events.prefix(limit)
-        let next = events.count > limit ? items.last.map { "\($0.position)" } : nil
-        let audited = try items.map { ($0, try $0.decoded().audited) }
-        return (
-            listPage(audited, next: next, position: head) { $0.entry($1.0, $1.1) }, items.isEmpty
-        )
+        return (try Self.historyPage(events, limit: limit, position: head), events.isEmpty)
     }
 }
 

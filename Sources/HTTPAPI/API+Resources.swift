@@ -122,6 +122,30 @@ extension API {
         return id
     }
 
+    /// The experiment that the parameters name: managed, or of a function.
+    static func experimentParameter(_ request: Request) throws -> ExperimentKey? {
+        guard let function = request.parameter("function") else {
+            return try idParameter("experiment", request).map { .managed($0) }
+        }
+        guard let name = request.parameter("experiment") else {
+            throw HTTPProblem.parameter("function", "name its experiment too, with experiment.")
+        }
+        return .step(StepKey(function: function, name: name))
+    }
+
+    /// The entries of a sorted list after the cursor, which is the last name of the page before.
+    static func slice<Value>(
+        of entries: [Value], _ request: Request, name: (Value) -> String
+    ) throws -> (items: [Value], next: String?) {
+        let limit = try request.limit()
+        let cursor = request.parameter("cursor")
+        let rest = entries.drop { entry in
+            cursor.map { !$0.utf8.lexicographicallyPrecedes(name(entry).utf8) } ?? false
+        }
+        let items = Array(rest.prefix(limit))
+        return (items, rest.count > limit ? items.last.map(name) : nil)
+    }
+
     private static func statusParameter(_ request: Request) throws -> ExperimentStatus? {
         guard let text = request.parameter("status") else { return nil }
         guard let status = ExperimentStatus(rawValue: text) else {

@@ -3,20 +3,24 @@ import EventLog
 import HTTPTypes
 import Hummingbird
 import Logging
+import Projections
 import Telemetry
 
 /// The ledger over HTTP: routes, and what they share.
 package struct API: Sendable {
     let log: EventLog
+    let results: ResultsReader
     let metrics: LedgerMetrics
     let logger: Logger
     /// Whether a request without a key is served.
     let servesWithoutKey: Bool
 
     package init(
-        log: EventLog, metrics: LedgerMetrics, logger: Logger, servesWithoutKey: Bool
+        log: EventLog, results: ResultsReader, metrics: LedgerMetrics, logger: Logger,
+        servesWithoutKey: Bool
     ) {
         self.log = log
+        self.results = results
         self.metrics = metrics
         self.logger = logger
         self.servesWithoutKey = servesWithoutKey
@@ -33,6 +37,10 @@ package struct API: Sendable {
         addResourceRoutes(to: router)
         addLifecycleRoutes(to: router)
         addAssignmentRoutes(to: router)
+        addSelectionRoutes(to: router)
+        addFunctionRoutes(to: router)
+        addScoreRoutes(to: router)
+        addResultsRoutes(to: router)
         addEventRoutes(to: router)
         addHistoryRoutes(to: router)
         addKeyRoutes(to: router)

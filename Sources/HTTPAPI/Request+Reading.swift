@@ -30,6 +30,16 @@ extension Request {
         return documents[0]
     }
 
+    /// One value, an array of them, or one on each line.
+    func values(in body: [UInt8]) throws -> ([JSONValue], isSingle: Bool) {
+        if hasLines { return (try API.lines(in: body), false) }
+        let value = try json(from: body)
+        return value.array.map { ($0, false) } ?? ([value], true)
+    }
+
+    /// Whether the body holds a JSON value on each line.
+    var hasLines: Bool { headers[.contentType]?.contains("ndjson") ?? false }
+
     var hasYAMLBody: Bool { headers[.contentType]?.contains("yaml") ?? false }
 
     var prefersYAML: Bool {
@@ -176,5 +186,20 @@ extension String {
 extension UInt8 {
     fileprivate var hexDigitValue: UInt8? {
         Character(UnicodeScalar(self)).hexDigitValue.map { UInt8($0) }
+    }
+}
+
+extension API {
+    /// The JSON values of a body that holds one on each line.
+    static func lines(in body: [UInt8]) throws -> [JSONValue] {
+        let lines = body.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        var values: [JSONValue] = []
+        for (index, line) in lines.enumerated()
+        where !line.isEmpty && line != [UInt8(ascii: "\r")] {
+            do throws(JSONError) { values.append(try JSONValue.parse(Array(line))) } catch {
+                throw HTTPProblem.malformed("Line \(index + 1) is not valid JSON: \(error).")
+            }
+        }
+        return values
     }
 }

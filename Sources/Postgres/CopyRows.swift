@@ -20,6 +20,14 @@ package struct CopyRows: Sendable {
 
     package mutating func int32(_ value: Int32) { buffer.appendField(value) }
 
+    package mutating func double(_ value: Double) {
+        buffer.appendField(Int64(bitPattern: value.bitPattern))
+    }
+
+    package mutating func bool(_ value: Bool) { buffer.appendField(Int8(value ? 1 : 0)) }
+
+    package mutating func null() { buffer.appendNullField() }
+
     /// Writes a time in microseconds since the Unix epoch.
     package mutating func timestamp(_ value: Int64) {
         buffer.appendField(TimestampFormat.fromUnix(value))
@@ -71,6 +79,13 @@ package struct CopyFields {
         precondition(load(Int32.self) == 8, "the value is no int8")
         return load(Int64.self)
     }
+
+    package mutating func int32() -> Int32 {
+        precondition(load(Int32.self) == 4, "the value is no int4")
+        return load(Int32.self)
+    }
+
+    package mutating func double() -> Double { Double(bitPattern: UInt64(bitPattern: int64())) }
 
     /// A `timestamptz` in microseconds since the Unix epoch.
     package mutating func timestamp() -> Int64 { TimestampFormat.toUnix(int64()) }

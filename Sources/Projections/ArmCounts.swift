@@ -55,7 +55,7 @@ struct ArmCounts: Sendable {
         }
     }
 
-    private static func day(_ microseconds: Int64) -> Int32 {
+    static func day(_ microseconds: Int64) -> Int32 {
         let (day, rest) = microseconds.quotientAndRemainder(dividingBy: dayMicroseconds)
         return Int32(truncatingIfNeeded: rest < 0 ? day - 1 : day)
     }

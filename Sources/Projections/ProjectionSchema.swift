@@ -12,7 +12,7 @@ enum ProjectionSchema {
     static let old = "projection_old"
 
     /// To be raised when the fold puts other rows in the same tables.
-    private static let foldVersion = 1
+    private static let foldVersion = 2
 
     /// Names what the rows of the projections come from, so that a change of it is noticed.
     static let definition: String = {
@@ -39,11 +39,32 @@ enum ProjectionSchema {
         Table(
             name: "assignment_counts",
             key: ["experiment_id", "cohort_index", "variant_id", "day"]),
+        Table(name: "step_experiments", key: ["function_id", "name"]),
+        Table(name: "step_definitions", key: ["function_id", "experiment_name", "definition"]),
+        Table(name: "selections", key: ["run_id", "function_id", "experiment_name"]),
+        Table(
+            name: "selection_counts",
+            key: ["function_id", "experiment_name", "definition", "variant", "day"]),
+        Table(name: "rollouts", key: ["function_id", "experiment_name", "key"]),
+        Table(name: "scores", key: ["function_id", "experiment", "name", "position"]),
+        Table(name: "unit_scores", key: ["function_id", "experiment", "name", "unit_id"]),
+        Table(
+            name: "score_arms",
+            key: ["function_id", "experiment", "name", "cohort", "variant"]),
+        Table(name: "unattributed_scores", key: ["function_id", "experiment", "name"]),
     ]
 
     /// In the order of the table, so that a COPY need not name them.
     static let assignmentColumns =
         "position, created_at, event_id, cohort_index, experiment_id, subject_id, variant_id"
+
+    static let selectionColumns =
+        "position, created_at, event_id, definition, nullish_bucket, function_id, experiment_name, "
+        + "run_id, variant"
+
+    static let scoreColumns =
+        "position, recorded_at, occurred_at, event_id, value, is_boolean, cohort, function_id, "
+        + "experiment, name, unit_id, variant, retracted"
 
     /// How far a schema's projections have read, and what they were built by.
     struct Checkpoint: Sendable, Equatable {

@@ -8,14 +8,17 @@ struct ProjectionWriter {
 
     /// Writes all of it, and moves the checkpoint to the fold's position.
     func write(_ fold: ProjectionFold, _ connection: Connection) throws {
-        if fold.assignments.count > 0 {
-            _ = try connection.copyIn("COPY \(schema).assignments FROM STDIN (FORMAT binary)") {
+        var fold = fold
+        for (table, rows) in fold.takeRows() {
+            _ = try connection.copyIn("COPY \(schema).\(table) FROM STDIN (FORMAT binary)") {
                 writer throws(PostgresError) in
-                try writer.append(fold.assignments)
+                try writer.append(rows)
             }
         }
+        try ScoreWriter(schema: schema).write(fold, connection)
         var statements: [Statement] = []
         if !fold.counts.isEmpty { statements.append(add(fold.counts)) }
+        statements += writeSteps(fold)
         statements += replaceGroups(fold)
         statements += replaceExperiments(fold)
         statements.append(

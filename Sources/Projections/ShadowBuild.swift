@@ -64,6 +64,7 @@ final class ShadowBuild {
                 """)
             try load(through: end, progress: progress)
             try writer.write(fold, connection)
+            try ScoreWriter(schema: schema).load(connection)
         }
         fold.clear()
         try transaction {
@@ -86,20 +87,42 @@ final class ShadowBuild {
             thread.join()
         }
         var outcome: Result<ProjectionFold, any Error>?
-        // The table is made by this transaction, so its rows can be frozen as they are written:
-        // the index build and the first readers need not settle who sees them.
-        let copy = "COPY \(ProjectionSchema.next).assignments FROM STDIN (FORMAT binary, FREEZE)"
-        _ = try connection.copyIn(copy) { writer in
-            while let message = reader.channel.receive() {
-                switch message {
-                case .rows(let rows): try writer.append(rows)
-                case .end(let result): outcome = result
-                }
-                if outcome != nil { break }
+        var next = reader.channel.receive()
+        while let message = next {
+            switch message {
+            case .rows(let table, let rows):
+                next = try copy(rows, into: table, followedBy: reader.channel)
+            case .end(let result):
+                outcome = result
+                next = nil
             }
         }
         guard let outcome else { throw LostReaderError() }
         fold = try outcome.get()
+    }
+
+    /// Copies rows into a table, and those that follow as long as they are the same table's.
+    ///
+    /// The table is made by this transaction, so its rows can be frozen as they are written: the
+    /// index build and the first readers need not settle who sees them.
+    ///
+    /// - Returns: the first message that is something else; nil where there is none.
+    private func copy(
+        _ rows: CopyRows, into table: String, followedBy channel: BoundedChannel<FoldMessage>
+    ) throws -> FoldMessage? {
+        var other: FoldMessage?
+        let copy = "COPY \(ProjectionSchema.next).\(table) FROM STDIN (FORMAT binary, FREEZE)"
+        _ = try connection.copyIn(copy) { writer in
+            try writer.append(rows)
+            while let message = channel.receive() {
+                guard case .rows(table, let rows) = message else {
+                    other = message
+                    return
+                }
+                try writer.append(rows)
+            }
+        }
+        return other
     }
 
     // MARK: Catching up
@@ -133,14 +156,15 @@ final class ShadowBuild {
     }
 }
 
+/// What the reader of a rebuild sends.
+private enum FoldMessage: Sendable {
+    case rows(table: String, CopyRows)
+    case end(Result<ProjectionFold, any Error>)
+}
+
 /// The half of a rebuild that reads the log and folds.
 private final class FoldReader: Sendable {
-    enum Message: Sendable {
-        case rows(CopyRows)
-        case end(Result<ProjectionFold, any Error>)
-    }
-
-    let channel = BoundedChannel<Message>(countMax: 8)
+    let channel = BoundedChannel<FoldMessage>(countMax: 8)
     private let conninfo: String
     private let end: Int64
     private let progress: RebuildProgress
@@ -164,10 +188,12 @@ private final class FoldReader: Sendable {
         let connection = try Connection(conninfo, applicationName: "ledger rebuild reader")
         defer { connection.close() }
         try LogScan.prepare(connection)
-        var fold = ProjectionFold()
+        var fold = ProjectionFold(isLoading: true)
         try fold.read(through: end, connection) { fold in
-            guard fold.assignments.byteCount >= Self.chunkBytes else { return }
-            guard channel.send(.rows(fold.takeAssignments())) else { throw Unwanted() }
+            guard fold.rowBytes >= Self.chunkBytes else { return }
+            for (table, rows) in fold.takeRows() {
+                guard channel.send(.rows(table: table, rows)) else { throw Unwanted() }
+            }
             try progress(Int(fold.position), Int(end))
         }
         try progress(Int(end), Int(end))

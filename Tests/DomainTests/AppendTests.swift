@@ -189,7 +189,7 @@ import Testing
                     "AssignmentMade", #"{"experiment":"hero","subject":"s",\#(member)}"#)
             }
             #expect(refused?.problems.map(\.pointer) == [pointer])
-            #expect(ledger.assignments.isEmpty)
+            #expect(ledger.facts.placements.isEmpty)
         }
         let agreed = """
             {"experiment":"hero","subject":"s","subjectType":"ANY","variant":"\(variant)",
@@ -204,8 +204,9 @@ import Testing
         var ledger = try ledger()
         let data = json(#"{"experiment":"hero","subject":123}"#)
         let command = Command.append([ProposedEvent(type: "AssignmentMade", data: data)])
-        #expect(
-            command.assignmentKeys == [AssignmentKey(experiment: id("hero"), subject: "123")])
+        var needed = FactsNeeded()
+        needed.add(command)
+        #expect(needed.placed == [UnitKey(experiment: id("hero"), subject: "123")])
         try ledger.run(command)
         #expect(try ledger.assign("123")[0].reason == .existing)
     }

@@ -48,8 +48,43 @@ import Testing
             .reopened(to: .active, reason: "why", from: .archived),
         ] as [ExperimentChange]).map { .experiment(id("e"), resourceVersion: 3, $0) }
 
+    private static let step = StepKey(function: "f/%", name: "\u{1F600}")
+    private static let weighted = StepDefinition(
+        strategy: .weighted, variants: ["a", "B\u{301}"],
+        weights: [Weight(variant: "B\u{301}", weight: 0.1), Weight(variant: "a", weight: 1e21)],
+        hashVersion: .salted)
+    private static let fixed = StepDefinition(
+        strategy: .fixed, variants: ["a", "b"], fixed: "b")
+    private static let score = ScoreRecorded(
+        unit: UnitKey(step: step, run: "r/1"), variant: "a", cohort: 2, name: "na me",
+        value: .number(-0.1), occurredAt: Timestamp("2020-08-22T04:30:08.000001Z")!, stepID: "s",
+        metadata: Array(#"{"a":[1]}"#.utf8))
+    private static let unattributed = ScoreRecorded(
+        unit: UnitKey(experiment: id("e"), subject: "s/%"), name: "n", value: .boolean(true),
+        occurredAt: Timestamp("2020-08-22T04:30:08.000001Z")!)
+
+    static let unitEvents: [LedgerEvent] = [
+        .stepCreated(step, weighted), .stepCreated(step, fixed),
+        .definitionChanged(
+            DefinitionChanged(
+                step: step, number: 2, previous: 1, before: weighted, after: fixed)),
+        .variantSelected(
+            VariantSelected(
+                step: step, run: "r/1", variant: "a", declared: weighted, definition: 1, h: 0.25,
+                bucketHash: nil, rollout: nil, appVersion: "1", sdkVersion: "2")),
+        .variantSelected(
+            VariantSelected(
+                step: step, run: "r/1", variant: "b", declared: fixed, definition: 2, h: nil,
+                isNullishBucket: true, bucketHash: "ff", rollout: 7)),
+        .rolloutChanged(RolloutChanged(step: step, key: "k/", variant: "a", previous: nil)),
+        .rolloutChanged(RolloutChanged(step: step, key: "k/", variant: nil, previous: "a")),
+        .scoreRecorded(score), .scoreRecorded(unattributed),
+        .scoreRetracted(ScoreRetracted(score: score, position: 9, reason: "wrong")),
+        .scoreRetracted(ScoreRetracted(score: unattributed, position: 9, reason: nil)),
+    ]
+
     @Test func `an event reads back from its type and data`() throws {
-        for event in Self.events {
+        for event in Self.events + Self.unitEvents {
             let data = try JSONValue.parse(event.data)
             let read = try LedgerEvent(type: event.type, data: data)
             #expect(read == event)
@@ -59,7 +94,7 @@ import Testing
     }
 
     @Test func `every type that can be read is written by an event`() {
-        #expect(Set(Self.events.map(\.type)) == Set(LedgerEvent.types))
+        #expect(Set((Self.events + Self.unitEvents).map(\.type)) == Set(LedgerEvent.types))
     }
 
     @Test func `every field that can change reads back`() throws {
@@ -89,7 +124,7 @@ import Testing
     }
 
     @Test func `an audited change shows what was and what is`() {
-        for event in Self.events {
+        for event in Self.events + Self.unitEvents {
             let change = event.audited
             #expect(change.before != change.after, "\(event.type)")
             #expect(!change.summary.isEmpty)

@@ -115,7 +115,7 @@ import Testing
         #expect(try ledger.step(.declareWinner(id("control"))) == ["WinnerDeclared"])
         let data = try JSONValue.parse(try #require(ledger.log.last).data)
         #expect(data["previous"] == "TREATMENT-A" && data["variant"] == "CONTROL")
-        #expect(try ledger.assign("anyone")[0].variant == id("CONTROL"))
+        #expect(try ledger.assign("anyone")[0].variant == "CONTROL")
     }
 
     @Test func `the steps lead through a whole life`() throws {

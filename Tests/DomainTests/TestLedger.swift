@@ -5,7 +5,8 @@ import JSON
 /// A ledger in memory: decides commands and keeps what the log would hold.
 struct TestLedger {
     private(set) var state = State()
-    private(set) var assignments: [AssignmentKey: Assignment] = [:]
+    /// All there is to know beside the state.
+    private(set) var facts = Facts()
     private(set) var log: [Line] = []
     /// The time of the next command.
     var now = Timestamp("2026-01-02T03:04:05.678901Z")!
@@ -20,10 +21,10 @@ struct TestLedger {
     @discardableResult
     mutating func run(_ command: Command) throws(Refusal) -> Decision {
         var decider = Decider(
-            state: state, assignments: assignments, now: now, nextPosition: Int64(log.count + 1))
+            state: state, facts: facts, now: now, nextPosition: Int64(log.count + 1))
         let decision = try decider.decide(command)
         state = decider.state
-        assignments = decider.assignments
+        facts = decider.facts
         for decided in decision.events {
             let context = EventContext(position: Int64(log.count + 1), recordedAt: now)
             log.append(

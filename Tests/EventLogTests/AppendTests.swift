@@ -69,7 +69,7 @@ struct AppendTests {
         defer { log.stop() }
         try await log.createExperiment("HERO")
         let before = log.view.position
-        let variants = try await withThrowingTaskGroup(of: (String, ResourceID?).self) { group in
+        let variants = try await withThrowingTaskGroup(of: (String, String?).self) { group in
             for request in 0..<10_000 {
                 group.addTask {
                     let subject = "user_\(request % 1_000)"
@@ -78,7 +78,7 @@ struct AppendTests {
                     return (subject, receipt.assignments[0].variant)
                 }
             }
-            var variants: [String: Set<ResourceID?>] = [:]
+            var variants: [String: Set<String?>] = [:]
             for try await (subject, variant) in group {
                 variants[subject, default: []].insert(variant)
             }
@@ -92,7 +92,7 @@ struct AppendTests {
             guard case .assignmentMade(let made) = try event.decoded() else { continue }
             #expect(
                 made.u == drawNumber(experiment: "HERO", cohort: 1, subject: made.subject))
-            #expect(variants[made.subject] == [made.variant])
+            #expect(variants[made.subject] == [made.variant.text])
         }
     }
 

@@ -34,10 +34,10 @@ struct BrokenConnectionTests {
             }
             return kills
         }
-        let acknowledged = await withTaskGroup(of: [String: ResourceID].self) { group in
+        let acknowledged = await withTaskGroup(of: [String: String].self) { group in
             for client in 0..<32 {
                 group.addTask {
-                    var acknowledged: [String: ResourceID] = [:]
+                    var acknowledged: [String: String] = [:]
                     for number in 0..<60 {
                         let subject = "user_\(client)_\(number)"
                         let receipt = try? await log.assign(
@@ -56,10 +56,10 @@ struct BrokenConnectionTests {
         #expect(acknowledged.count == 32 * 60)
         let events = try await log.reader.events(after: before, through: .max, limit: 100_000)
             .events
-        var recorded: [String: ResourceID] = [:]
+        var recorded: [String: String] = [:]
         for event in events {
             guard case .assignmentMade(let made) = try event.decoded() else { continue }
-            #expect(recorded.updateValue(made.variant, forKey: made.subject) == nil)
+            #expect(recorded.updateValue(made.variant.text, forKey: made.subject) == nil)
         }
         #expect(recorded == acknowledged)
         #expect(events.map(\.position) == Array(before + 1...before + 32 * 60))

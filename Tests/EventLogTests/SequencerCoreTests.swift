@@ -25,7 +25,7 @@ struct SequencerCoreTests {
         var core = core()
         for (lab, clock) in [("A", 2_000), ("B", 1_000), ("C", 3_000)] {
             let batch = core.prepare(
-                [try createLab(lab)], assignments: [:], kept: [:],
+                [try createLab(lab)], facts: Facts(), kept: [:],
                 clock: Timestamp(microseconds: Int64(clock)))
             core.commit(batch)
         }
@@ -41,10 +41,10 @@ struct SequencerCoreTests {
         var core = core()
         let clock = Timestamp(microseconds: 1)
         let lost = core.prepare(
-            [try createLab("LOST")], assignments: [:], kept: [:], clock: clock)
+            [try createLab("LOST")], facts: Facts(), kept: [:], clock: clock)
         #expect(lost.eventCount == 1 && core.head.position == 0)
         let batch = core.prepare(
-            [try createLab("KEPT")], assignments: [:], kept: [:], clock: clock)
+            [try createLab("KEPT")], facts: Facts(), kept: [:], clock: clock)
         core.commit(batch)
         #expect(core.head.position == 1)
         #expect(core.state.labs.keys.sorted().map(\.text) == ["DEFAULT", "KEPT"])
@@ -54,7 +54,7 @@ struct SequencerCoreTests {
     func batchOrder() throws {
         var core = core()
         let batch = core.prepare(
-            [try createLab("A"), try createLab("A"), try createLab("B")], assignments: [:],
+            [try createLab("A"), try createLab("A"), try createLab("B")], facts: Facts(),
             kept: [:], clock: Timestamp(microseconds: 1))
         #expect(batch.eventCount == 2)
         let actions = batch.answers.map { _, result in

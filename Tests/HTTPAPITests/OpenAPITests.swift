@@ -1,6 +1,8 @@
 import EventLog
 import Hummingbird
 import JSON
+import Postgres
+import Projections
 import Telemetry
 import TestSupport
 import Testing
@@ -12,8 +14,10 @@ import Testing
         let database = try TestDatabase()
         let log = try database.lead()
         defer { log.stop() }
+        let results = ResultsReader(pool: database.pool())
+        defer { results.pool.shutdown() }
         let api = API(
-            log: log, metrics: LedgerMetrics(), logger: .silent, servesWithoutKey: true)
+            log: log, results: results, metrics: LedgerMetrics(), logger: .silent, servesWithoutKey: true)
         let routes = api.router().routes.map { route in
             let path = route.path.description.split(separator: "/").map { part in
                 part.hasPrefix(":") ? "{\(part.dropFirst())}" : String(part)

@@ -3,6 +3,8 @@ import Domain
 import EventLog
 import JSON
 import Logging
+import Postgres
+import Projections
 import ServiceLifecycle
 import Telemetry
 import TestSupport
@@ -17,9 +19,9 @@ struct ServedLedger: Sendable {
 
     private static let gate = Gate(6)
 
-    /// Serves an empty ledger while `body` runs.
+    /// Serves an empty ledger while `body` runs; its projections are kept where `projecting` says so.
     static func run(
-        servesWithoutKey: Bool = true, logger: Logger = .silent,
+        servesWithoutKey: Bool = true, projecting: Bool = false, logger: Logger = .silent,
         _ body: (ServedLedger) async throws -> Void
     ) async throws {
         await gate.enter()
@@ -27,8 +29,16 @@ struct ServedLedger: Sendable {
         let database = try TestDatabase()
         let metrics = LedgerMetrics()
         let log = try database.lead(metrics: metrics)
+        let projector =
+            projecting
+            ? try Projector.start(
+                conninfo: database.conninfo, metrics: metrics, logger: logger) : nil
+        defer { projector?.stop() }
+        log.view.onCommit { projector?.wake() }
+        let results = ResultsReader(pool: database.pool())
+        defer { results.pool.shutdown() }
         let api = API(
-            log: log, metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey)
+            log: log, results: results, metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey)
         let (ports, running) = AsyncStream.makeStream(of: Int.self)
         let server = api.application(host: "127.0.0.1", port: 0) { running.yield($0) }
         let group = ServiceGroup(

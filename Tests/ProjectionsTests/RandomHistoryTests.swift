@@ -8,6 +8,7 @@ import Testing
 @Suite(.timeLimit(.minutes(2))) struct RandomHistoryTests {
     /// A command that the domain may take or refuse.
     private func command(_ generator: inout SeededGenerator) throws -> Command {
+        if Bool.random(using: &generator) { return RandomUnits.command(&generator) }
         let id: ResourceID = ["ONE", "TWO", "THREE"].randomElement(using: &generator) ?? "ONE"
         switch Int.random(in: 0..<10, using: &generator) {
         case 0: return .apply([try document(id, &generator)], ApplyOptions())
@@ -51,7 +52,7 @@ import Testing
         let fixture = try Fixture()
         defer { fixture.stop() }
         var recorded = 0
-        for _ in 0..<250 {
+        for _ in 0..<400 {
             let receipt = try? await fixture.log.submit(command(&generator))
             recorded += receipt == nil ? 0 : 1
         }

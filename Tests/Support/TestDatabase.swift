@@ -62,6 +62,11 @@ package struct TestDatabase: Sendable {
         return (0..<rows.count).map { rows.text($0, 0) }
     }
 
+    /// Two connections, opened when they are used; to be shut down.
+    package func pool() -> ConnectionPool {
+        ConnectionPool(conninfo: conninfo, size: 2, name: "test pool")
+    }
+
     /// Becomes the leader of the ledger in this database.
     package func lead(
         metrics: LedgerMetrics = LedgerMetrics(), logger: Logger = .silent

@@ -51,3 +51,50 @@ SELECT e.id AS experiment_id, coalesce(sum(c.subjects), 0)::bigint AS assignment
   FROM projection.experiments e
   LEFT JOIN projection.assignment_counts c ON c.experiment_id = e.id
  GROUP BY e.id;
+
+CREATE OR REPLACE VIEW analytics.step_experiments AS
+SELECT function_id, name, definition, created_at, updated_at
+  FROM projection.step_experiments;
+
+CREATE OR REPLACE VIEW analytics.step_definitions AS
+SELECT function_id, experiment_name, definition, strategy, variants, weights, hash_version,
+       fixed_variant, created_at
+  FROM projection.step_definitions;
+
+CREATE OR REPLACE VIEW analytics.selections AS
+SELECT event_id AS id, run_id, function_id, experiment_name, variant, definition, nullish_bucket,
+       created_at
+  FROM projection.selections;
+
+CREATE OR REPLACE VIEW analytics.selections_per_day AS
+SELECT day, function_id, experiment_name, definition, variant, runs
+  FROM projection.selection_counts;
+
+CREATE OR REPLACE VIEW analytics.rollouts AS
+SELECT function_id, experiment_name, key, variant, updated_at
+  FROM projection.rollouts;
+
+-- Scores that count. function_id and definition are those of a step experiment's runs, null for
+-- the subjects of a managed one, which have a cohort instead.
+CREATE OR REPLACE VIEW analytics.scores AS
+SELECT event_id AS id, nullif(function_id, '') AS function_id, experiment AS experiment_id,
+       unit_id, variant AS variant_id,
+       CASE WHEN function_id = '' THEN cohort END AS cohort_index,
+       CASE WHEN function_id <> '' THEN cohort END AS definition,
+       name, value, is_boolean, occurred_at, recorded_at, position
+  FROM projection.scores
+ WHERE variant IS NOT NULL AND retracted IS NULL;
+
+-- Scores of units without a variant, which count nowhere.
+CREATE OR REPLACE VIEW analytics.unattributed_scores AS
+SELECT event_id AS id, nullif(function_id, '') AS function_id, experiment AS experiment_id,
+       unit_id, name, value, is_boolean, occurred_at, recorded_at, position
+  FROM projection.scores
+ WHERE variant IS NULL AND retracted IS NULL;
+
+CREATE OR REPLACE VIEW analytics.retracted_scores AS
+SELECT event_id AS id, nullif(function_id, '') AS function_id, experiment AS experiment_id,
+       unit_id, variant AS variant_id, name, value, is_boolean, occurred_at, recorded_at, position,
+       retracted AS retracted_position
+  FROM projection.scores
+ WHERE retracted IS NOT NULL;
