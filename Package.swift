@@ -55,8 +55,8 @@ let package = Package(
         module(
             "Projections",
             [
-                "EventLog", "Domain", "JSON", "Postgres", "Schema", "Statistics", "Telemetry", crypto,
-                logging,
+                "EventLog", "Domain", "JSON", "Postgres", "Schema", "Statistics", "Telemetry",
+                crypto, logging,
             ]),
         module("Statistics"),
         module("Telemetry", [logging]),
@@ -85,21 +85,23 @@ let package = Package(
             path: "Tests/Support", swiftSettings: strict),
         .target(
             name: "SeededRandomness", path: "Tests/SeededRandomness", swiftSettings: strict),
+        .target(
+            name: "PythonEnvironment", path: "Tests/PythonEnvironment", swiftSettings: strict),
         tests("Postgres"),
         tests("Curl"),
         tests("JSON", ["SeededRandomness"]),
         .testTarget(
             name: "DomainTests", dependencies: ["Domain", "JSON", "SeededRandomness", crypto],
             resources: [.embedInCode("Fixtures")], swiftSettings: strict),
-        tests("Statistics", ["SeededRandomness"]),
+        tests("Statistics", ["PythonEnvironment", "SeededRandomness"]),
         tests("Telemetry", [logging]),
         tests("CommandLine", ["Curl", arguments]),
         tests("EventLog", ["SeededRandomness", "TestSupport"]),
         tests(
             "HTTPAPI",
             [
-                "Curl", "Domain", "EventLog", "JSON", "Postgres", "Projections", "TestSupport",
-                "Telemetry", hummingbird, lifecycle, logging,
+                "Curl", "Domain", "EventLog", "JSON", "Postgres", "Projections",
+                "PythonEnvironment", "TestSupport", "Telemetry", hummingbird, lifecycle, logging,
             ]),
         tests("Projections", ["SeededRandomness", "Statistics", "TestSupport"]),
         .testTarget(

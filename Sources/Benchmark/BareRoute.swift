@@ -26,11 +26,13 @@ struct BareRoute: AsyncParsableCommand {
     func run() async throws {
         let answer = ByteBuffer(repeating: UInt8(ascii: "x"), count: answerBytes)
         let router = Router()
-        router.post("/v1/experiments/:id/assignments") { request, _ in
-            _ = try await request.body.collect(upTo: Limits.requestBodyBytesMax)
-            return Response(
-                status: .ok, headers: [.contentType: "application/json"],
-                body: ResponseBody(byteBuffer: answer))
+        for path in ["/v1/experiments/:id/assignments", "/v1/selections"] {
+            router.post(RouterPath(path)) { request, _ in
+                _ = try await request.body.collect(upTo: Limits.requestBodyBytesMax)
+                return Response(
+                    status: .ok, headers: [.contentType: "application/json"],
+                    body: ResponseBody(byteBuffer: answer))
+            }
         }
         let limits = HTTP1Channel.Configuration.DecoderConfiguration(
             maxHeaderFieldSize: Limits.requestHeaderBytesMax,

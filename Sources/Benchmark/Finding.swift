@@ -4,27 +4,35 @@ import JSON
 struct Finding {
     let scenario: Scenario
     let unit: String
-    /// The smallest ratio of measured to reference that is good enough; nil for the memory, which
-    /// is to be flat and small.
-    let least: Double?
+    let goal: Goal
+
+    /// What is good enough.
+    enum Goal {
+        /// The ratio of measured to reference is at least this.
+        case ratio(least: Double)
+        /// No measurement is above this.
+        case value(most: Double)
+        /// Every measurement is below this, and the last hardly above the first.
+        case flat(below: Double)
+    }
+
     private var measured: [Double] = []
     private var references: [Double] = []
     private var notes: [(name: String, measured: Double, reference: Double?)] = []
 
-    private static let megabytesMax = 400.0
     private static let growthMax = 1.1
 
-    init(_ scenario: Scenario, unit: String, least: Double?) {
+    init(_ scenario: Scenario, unit: String, _ goal: Goal) {
         self.scenario = scenario
         self.unit = unit
-        self.least = least
+        self.goal = goal
     }
 
     mutating func add(_ value: Double, _ reference: Double?) {
         measured.append(value)
         if let reference { references.append(reference) }
         let beside = reference.map { ", reference \(Self.text($0))" } ?? ""
-        Progress.say("  \(Self.text(value)) \(unit)\(beside)")
+        Progress.say("  \(text(value)) \(unit)\(beside)")
     }
 
     /// Keeps a number for the JSON that the table has no room for.
@@ -32,17 +40,22 @@ struct Finding {
         notes.append((name, value, reference))
     }
 
-    /// The median of the rounds' ratios; of the memory, its growth from first to last.
-    private var ratio: Double {
-        guard least != nil else { return (measured.last ?? 0) / (measured.first ?? 1) }
-        return zip(measured, references).map { $0 / $1 }.median
+    /// The median of the rounds' ratios; of what is to be flat, its growth from first to last.
+    private var ratio: Double? {
+        switch goal {
+        case .ratio: zip(measured, references).map { $0 / $1 }.median
+        case .value: nil
+        case .flat: (measured.last ?? 0) / (measured.first ?? 1)
+        }
     }
 
     private var isMet: Bool {
-        guard let least else {
-            return ratio <= Self.growthMax && measured.allSatisfy { $0 < Self.megabytesMax }
+        switch goal {
+        case .ratio(let least): ratio ?? 0 >= least
+        case .value(let most): measured.allSatisfy { $0 <= most }
+        case .flat(let below):
+            ratio ?? .infinity <= Self.growthMax && measured.allSatisfy { $0 < below }
         }
-        return ratio >= least
     }
 
     // MARK: Table
@@ -53,21 +66,29 @@ struct Finding {
         """
 
     var tableRow: String {
-        let cells: [String]
-        if let least {
-            cells = [
-                "\(Self.text(measured.median)) \(unit)", "\(Self.text(references.median)) \(unit)",
-                Self.text(ratio, decimals: 2), "≥ \(Self.text(least, decimals: 1))",
-            ]
-        } else {
-            cells = [
-                measured.map { Self.text($0) }.joined(separator: " → ") + " \(unit)", "–",
-                Self.text(ratio, decimals: 2),
-                "flat, < \(Self.text(Self.megabytesMax)) \(unit)",
-            ]
-        }
+        let shownRatio = ratio.map { Self.text($0, decimals: 2) } ?? "–"
+        let cells =
+            switch goal {
+            case .ratio(let least):
+                [
+                    "\(text(measured.median)) \(unit)", "\(text(references.median)) \(unit)",
+                    shownRatio, "≥ \(Self.text(least, decimals: 1))",
+                ]
+            case .value(let most):
+                ["\(text(measured.median)) \(unit)", "–", shownRatio, "≤ \(text(most)) \(unit)"]
+            case .flat(let below):
+                [
+                    measured.map { text($0) }.joined(separator: " → ") + " \(unit)", "–",
+                    shownRatio, "flat, < \(text(below)) \(unit)",
+                ]
+            }
         return "| "
             + ([scenario.work] + cells + [isMet ? "yes" : "no"]).joined(separator: " | ") + " |"
+    }
+
+    /// A number in the finding's unit: small ones with their decimals.
+    private func text(_ value: Double) -> String {
+        Self.text(value, decimals: value < 10 && value.rounded() != value ? 1 : 0)
     }
 
     /// A number with its thousands apart, rounded.
@@ -102,9 +123,9 @@ struct Finding {
         writer.key("reference")
         writer.numbers(references)
         writer.key("ratio")
-        writer.number(ratio)
+        if let ratio { writer.number(ratio) } else { writer.null() }
         writer.key("least")
-        if let least { writer.number(least) } else { writer.null() }
+        if case .ratio(let least) = goal { writer.number(least) } else { writer.null() }
         writer.key("met")
         writer.bool(isMet)
         writer.key("notes")

@@ -65,9 +65,17 @@ struct Size: Sendable {
     var rebuildRows: Int
     /// Assigned subjects between two looks at the memory.
     var memoryStep: Int
+    /// Subjects that are scored in turn.
+    var scoredUnits: Int
+    /// Scored subjects of the experiment whose results are asked for.
+    var resultUnits: Int
 
-    static let full = Size(rounds: 3, seconds: 6, rebuildRows: 1_000_000, memoryStep: 1_000_000)
-    static let quick = Size(rounds: 1, seconds: 2, rebuildRows: 100_000, memoryStep: 100_000)
+    static let full = Size(
+        rounds: 3, seconds: 6, rebuildRows: 1_000_000, memoryStep: 1_000_000,
+        scoredUnits: 250_000, resultUnits: 1_000_000)
+    static let quick = Size(
+        rounds: 1, seconds: 2, rebuildRows: 100_000, memoryStep: 100_000, scoredUnits: 100_000,
+        resultUnits: 100_000)
 }
 
 /// Why a measurement can't be had, or can't be trusted.

@@ -4,6 +4,9 @@ import Domain
 /// One row of the table.
 enum Scenario: String, CaseIterable, ExpressibleByArgument {
     case `repeat`, new, batch, rebuild, memory
+    case selectRepeat = "select-repeat"
+    case selectNew = "select-new"
+    case scores, results
 
     var work: String {
         switch self {
@@ -12,6 +15,10 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
         case .batch: "new assignments, \(Self.batchLength) subjects per request"
         case .rebuild: "`ledger rebuild`, all projections"
         case .memory: "resident size of the server"
+        case .selectRepeat: "repeat selection, one per request, 64 connections"
+        case .selectNew: "new selection, one per request, 64 connections, durable"
+        case .scores: "scores, \(Self.batchLength) per request"
+        case .results: "results of an experiment with 1 M scored units, p99"
         }
     }
 
@@ -26,6 +33,11 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
         switch self {
         case .repeat: try Self.requests(self, least: 0.7, stage, size, Script.repeating)
         case .new: try Self.requests(self, least: 0.4, stage, size, Script.new)
+        case .selectRepeat:
+            try Self.requests(self, least: 0.7, stage, size, Script.repeatingSelection)
+        case .selectNew: try Self.requests(self, least: 0.4, stage, size, Script.newSelection)
+        case .scores: try Self.scores(stage, size)
+        case .results: try Self.results(stage, size)
         case .batch: try Self.batches(stage, size)
         case .rebuild: try Self.rebuild(stage, size)
         case .memory: try Self.memory(stage, size)
@@ -39,8 +51,13 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
         _ scenario: Scenario, least: Double, _ stage: Stage, _ size: Size,
         _ script: (String) -> Script
     ) throws -> Finding {
-        try stage.assign(repeatSubjects, prefix: Script.repeatPrefix)
-        let bare = try stage.startBareRoute(answerBytes: stage.answerBytes())
+        let selects = scenario == .selectRepeat || scenario == .selectNew
+        if selects {
+            try stage.select(repeatSubjects, prefix: Script.repeatPrefix)
+        } else {
+            try stage.assign(repeatSubjects, prefix: Script.repeatPrefix)
+        }
+        let bare = try stage.startBareRoute(answerBytes: stage.answerBytes(selects: selects))
         defer { bare.stop() }
         func run(_ url: String, _ name: String, _ seconds: Int) throws -> Wrk.Summary {
             try Wrk.run(
@@ -48,7 +65,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
         }
         _ = try run(bare.url, "w", 1)
         _ = try run(stage.url, "w", 2)
-        var finding = Finding(scenario, unit: "requests/s", least: least)
+        var finding = Finding(scenario, unit: "requests/s", .ratio(least: least))
         for round in 1...size.rounds {
             let reference = try run(bare.url, "\(round)", size.seconds)
             let before = try stage.settledHead()
@@ -65,7 +82,8 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     /// A request that was in flight when wrk left may be in the log, and no other.
     private static func check(_ scenario: Scenario, _ run: Wrk.Summary, events: Int) throws {
         let expected =
-            scenario == .new ? run.requests...run.requests + connections : 0...0
+            scenario == .new || scenario == .selectNew
+            ? run.requests...run.requests + connections : 0...0
         guard expected.contains(events) else {
             throw BenchmarkError(
                 "\(run.requests) requests were answered, but the log grew by \(events) events")
@@ -77,7 +95,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     /// Rows per second beside a binary COPY of the same rows into a table of the same definition.
     private static func batches(_ stage: Stage, _ size: Size) throws -> Finding {
         let copy = try CopyReference(stage.connect())
-        var finding = Finding(.batch, unit: "rows/s", least: 0.4)
+        var finding = Finding(.batch, unit: "rows/s", .ratio(least: 0.4))
         for round in 0...size.rounds {
             let before = try stage.settledHead()
             let run = try Wrk.run(
@@ -98,6 +116,53 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
         return finding
     }
 
+    // MARK: Scores
+
+    /// Scores per second beside a binary COPY of the same rows.
+    private static func scores(_ stage: Stage, _ size: Size) throws -> Finding {
+        let copy = try CopyReference(stage.connect())
+        var finding = Finding(.scores, unit: "rows/s", .ratio(least: 0.4))
+        for round in 0...size.rounds {
+            let prefix = "scored\(round)"
+            try stage.assign(size.scoredUnits, prefix: prefix)
+            try stage.waitForProjections()
+            let before = try stage.settledHead()
+            let run = try Wrk.run(
+                Script.scores(prefix: prefix, subjects: size.scoredUnits, length: batchLength),
+                url: stage.url, connections: batchConnections,
+                seconds: round == 0 ? 1 : size.seconds, stage)
+            let events = try stage.eventCount(after: before)
+            let answered = run.requests * batchLength
+            guard (answered...answered + batchConnections * batchLength).contains(events) else {
+                throw BenchmarkError(
+                    "\(answered) scores were answered, but the log grew by \(events) events")
+            }
+            let clock = ContinuousClock.now
+            try stage.waitForProjections()
+            let lag = (ContinuousClock.now - clock).seconds
+            let reference = try copy.fill(after: before, rows: answered)
+            if round == 0 { continue }
+            finding.add(run.perSecond * Double(batchLength), reference)
+            finding.note("p50 ms per request", run.p50Milliseconds, nil)
+            finding.note("seconds until the projections had all of it", lag, nil)
+        }
+        return finding
+    }
+
+    /// Milliseconds that an answer takes.
+    private static func results(_ stage: Stage, _ size: Size) throws -> Finding {
+        try stage.assign(size.resultUnits, prefix: "unit")
+        try stage.score(size.resultUnits, prefix: "unit")
+        try stage.waitForProjections()
+        var finding = Finding(.results, unit: "ms", .value(most: 20))
+        for _ in 1...size.rounds {
+            let answers = try stage.resultsMilliseconds(count: 100, units: size.resultUnits)
+            finding.add(answers.sorted()[98], nil)
+            finding.note("p50 ms", answers.median, nil)
+        }
+        return finding
+    }
+
     // MARK: The whole log
 
     /// Rows per second beside reading the log out with COPY.
@@ -110,7 +175,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
             try connection.execute(statement)
         }
         let events = Double(try stage.settledHead())
-        var finding = Finding(.rebuild, unit: "rows/s", least: 0.2)
+        var finding = Finding(.rebuild, unit: "rows/s", .ratio(least: 0.2))
         for _ in 1...size.rounds {
             let reference = try CopyReference.readOut(connection)
             let clock = ContinuousClock.now
@@ -126,7 +191,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
 
     /// Megabytes resident while the assigned subjects grow threefold.
     private static func memory(_ stage: Stage, _ size: Size) throws -> Finding {
-        var finding = Finding(.memory, unit: "MB", least: nil)
+        var finding = Finding(.memory, unit: "MB", .flat(below: 400))
         for step in 1...3 {
             try stage.assign(size.memoryStep, prefix: "memory\(step)")
             finding.add(try stage.residentMegabytes(), nil)

@@ -71,9 +71,86 @@ struct Script {
             """)
     }
 
+    // MARK: Selections
+
+    static let selections = "/v1/selections"
+
+    /// The body that asks for a run's variant.
+    static func selection(_ run: String) -> String {
+        """
+        {"function":"summarize-document","experiment":"model-comparison","run":"\(run)",\
+        "variants":["gpt4o","claude"],"strategy":"weighted","weights":{"gpt4o":50,"claude":50}}
+        """
+    }
+
+    /// Runs drawn from those that have their variant already.
+    static func repeatingSelection(_ name: String) -> Script {
+        Script(
+            to: selections,
+            """
+            local requests = {}
+            function init(args)
+                math.randomseed(id + 1)
+                for n = 0, \(Scenario.repeatSubjects - 1) do
+                    requests[n + 1] = post(string.format(
+                        '\(selection("\(repeatPrefix)-%010d"))', n))
+                end
+            end
+            function request() return requests[math.random(#requests)] end
+            """)
+    }
+
+    /// One run that never came before.
+    static func newSelection(_ name: String) -> Script {
+        Script(
+            to: selections,
+            """
+            local before, after
+            local count = 0
+            function init(args)
+                local whole = post('\(selection("new\(name)-' .. id .. '-##########"))')
+                before, after = whole:match("^(.*)##########(.*)$")
+            end
+            function request()
+                count = count + 1
+                return before .. string.format("%010d", count) .. after
+            end
+            """)
+    }
+
+    // MARK: Scores
+
+    /// The body that records a score of each of these subjects.
+    static func scores(_ subjects: [String], value: Double) -> String {
+        "["
+            + subjects.map {
+                #"{"experiment":"\#(Stage.experiment)","subject":"\#($0)","name":"revenue","value":\#(value)}"#
+            }.joined(separator: ",") + "]"
+    }
+
+    /// Many scores, of the subjects `PREFIX-0000000000` and up in turn.
+    static func scores(prefix: String, subjects: Int, length: Int) -> Script {
+        Script(
+            to: "/v1/scores",
+            """
+            local count = 0
+            local scores = {}
+            function request()
+                for n = 1, \(length) do
+                    scores[n] = string.format(
+                        '{"experiment":"\(Stage.experiment)","subject":"\(prefix)-%010d",' ..
+                        '"name":"revenue","value":%.2f}',
+                        (2 * count + id) % \(subjects), (count * 7919 + id) % 10007 / 100)
+                    count = count + 1
+                end
+                return post('[' .. table.concat(scores, ',') .. ']')
+            end
+            """)
+    }
+
     // MARK: What they share
 
-    private init(_ load: String) {
+    private init(to path: String = Stage.path, _ load: String) {
         text = """
             local threads = 0
             function setup(thread)
@@ -81,7 +158,7 @@ struct Script {
                 threads = threads + 1
             end
             local headers = {["Content-Type"] = "application/json"}
-            function post(body) return wrk.format("POST", "\(Stage.path)", headers, body) end
+            function post(body) return wrk.format("POST", "\(path)", headers, body) end
             \(load)
             function done(summary, latency, requests)
                 local errors = summary.errors

@@ -138,28 +138,71 @@ extension Stage {
     }
 
     /// The size of the answer to a repeated request for one subject.
-    func answerBytes() throws -> Int {
-        try send("POST", Self.path, Script.body(["\(Script.repeatPrefix)-0000000000"])).count
+    func answerBytes(selects: Bool) throws -> Int {
+        let subject = "\(Script.repeatPrefix)-0000000000"
+        return selects
+            ? try send("POST", Script.selections, Script.selection(subject)).count
+            : try send("POST", Self.path, Script.body([subject])).count
     }
 
     private static let loaders = 4
 
     /// Assigns so many new subjects, `PREFIX-0000000000` and up.
     func assign(_ count: Int, prefix: String) throws {
+        try load(Self.path, count, batch: Scenario.batchLength) { numbers in
+            Script.body(numbers.map { "\(prefix)-\(Script.padded($0))" })
+        }
+    }
+
+    /// Records a score of each of so many subjects.
+    func score(_ count: Int, prefix: String) throws {
+        try load("/v1/scores", count, batch: Scenario.batchLength) { numbers in
+            Script.scores(
+                numbers.map { "\(prefix)-\(Script.padded($0))" },
+                value: Double(numbers.lowerBound * 7_919 % 10_007) / 100)
+        }
+    }
+
+    /// Selects variants of so many new runs.
+    func select(_ count: Int, prefix: String) throws {
+        try load(Script.selections, count, batch: 1) { numbers in
+            Script.selection("\(prefix)-\(Script.padded(numbers.lowerBound))")
+        }
+    }
+
+    /// Milliseconds that each of so many answers takes, one after the other.
+    func resultsMilliseconds(count: Int, units: Int) throws -> [Double] {
+        let transfer = Transfer()
+        let path = "/v1/experiments/\(Self.experiment)/results"
+        return try (0..<count).map { _ in
+            let clock = ContinuousClock.now
+            let answer = try send("GET", path, "", over: transfer)
+            let milliseconds = (ContinuousClock.now - clock).seconds * 1_000
+            let scores = try JSONValue.parse(answer)["scores"]?.array?.first?["variants"]?.array
+            let scored = scores?.reduce(0) { $0 + Int($1["units"]?.integer ?? 0) }
+            guard scored == units else {
+                throw BenchmarkError("the results speak of \(scored ?? 0) units, not \(units)")
+            }
+            return milliseconds
+        }
+    }
+
+    /// Posts bodies for the numbers up to `count`, from several threads.
+    private func load(
+        _ path: String, _ count: Int, batch: Int,
+        _ body: @escaping @Sendable (Range<Int>) -> String
+    ) throws {
         let failure = Mutex<(any Error)?>(nil)
         let next = Atomic<Int>(0)
         let threads = (0..<Self.loaders).map { _ in
             OSThread.start(name: "loader") {
                 let transfer = Transfer()
-                while case let first = next.add(
-                    Scenario.batchLength, ordering: .relaxed
-                ).oldValue, first < count {
-                    let subjects = (first..<min(first + Scenario.batchLength, count)).map {
-                        "\(prefix)-\(Script.padded($0))"
-                    }
+                while case let first = next.add(batch, ordering: .relaxed).oldValue,
+                    first < count
+                {
                     do {
                         _ = try self.send(
-                            "POST", Self.path, Script.body(subjects), over: transfer)
+                            "POST", path, body(first..<min(first + batch, count)), over: transfer)
                     } catch {
                         failure.withLock { $0 = $0 ?? error }
                         return

@@ -30,10 +30,16 @@ struct ClientOptions: ParsableArguments {
     @Option(name: .shortAndLong, help: "How to print the answer.")
     var output: OutputFormat?
 
+    @Flag(help: "The same as -o json.")
+    var json = false
+
     static let defaultURL = "http://127.0.0.1:8080"
 
-    /// `--output`, or a table.
-    var format: OutputFormat { output ?? .table }
+    /// What was asked for, if anything was.
+    var chosenFormat: OutputFormat? { json ? .json : output }
+
+    /// What was asked for, or a table.
+    var format: OutputFormat { chosenFormat ?? .table }
 
     /// The address with no slash at its end.
     var baseURL: String {
@@ -47,6 +53,9 @@ struct ClientOptions: ParsableArguments {
     func validate() throws {
         guard baseURL.hasPrefix("http://") || baseURL.hasPrefix("https://") else {
             throw ValidationError("The URL '\(baseURL)' must begin with http:// or https://.")
+        }
+        if json, let output, output != .json {
+            throw ValidationError("--json and -o \(output.rawValue) contradict each other.")
         }
     }
 

@@ -20,6 +20,23 @@ enum Display {
         return result
     }
 
+    /// Text in lines of at most so many columns, those after the first indented; a longer word
+    /// stays whole.
+    static func wrapped(_ text: String, columns: Int, indent: Int) -> [String] {
+        var lines: [String] = []
+        var line = ""
+        for word in text.split(separator: " ").map(String.init) {
+            let isEmpty = line.isEmpty || line.allSatisfy { $0 == " " }
+            if !isEmpty, width(line) + 1 + width(word) > columns {
+                lines.append(line)
+                line = String(repeating: " ", count: indent) + word
+            } else {
+                line += (isEmpty ? "" : " ") + word
+            }
+        }
+        return lines + [line]
+    }
+
     private static func width(_ character: Character) -> Int {
         let scalars = character.unicodeScalars
         guard let first = scalars.first else { return 0 }

@@ -44,7 +44,7 @@ struct Events: ParsableCommand {
     }
 
     func run() throws {
-        let format = options.output ?? (Terminal.isStandardOutput ? .table : .json)
+        let format = options.chosenFormat ?? (Terminal.isStandardOutput ? .table : .json)
         let printer = EventPrinter(format: format, after: after, limit: limit?.count)
         let client = options.client()
         if follow {

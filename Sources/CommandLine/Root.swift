@@ -13,11 +13,14 @@ struct Ledger: AsyncParsableCommand {
               ledger serve
               ledger apply -f experiments/
               ledger assign HERO user_1 user_2
+              ledger score HERO revenue 12.50 --subject user_1
+              ledger results HERO
               ledger history HERO
             """,
         version: "0.1.0",
         subcommands: [
-            Serve.self, Apply.self, Get.self, Assign.self, Events.self, History.self, Keys.self,
+            Serve.self, Apply.self, Get.self, Assign.self, Select.self, Score.self, Results.self,
+            Events.self, History.self, Keys.self,
             RebuildCommand.self, VerifyCommand.self, Export.self, Import.self,
         ])
 }

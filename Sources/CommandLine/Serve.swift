@@ -86,7 +86,8 @@ struct Serve: AsyncParsableCommand {
             pool: ConnectionPool(conninfo: database.conninfo, size: 2, name: "ledger results"))
         defer { results.pool.shutdown() }
         let api = API(
-            log: log, results: results, metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey)
+            log: log, results: results, metrics: metrics, logger: logger,
+            servesWithoutKey: servesWithoutKey)
         let server = api.application(host: settings.address.host, port: settings.address.port) {
             port in
             let address = Address(host: settings.address.host, port: port)

@@ -12,10 +12,25 @@ enum Terminal {
         return noColour[0] == 0
     }
 
+    /// Whether characters beyond ASCII are drawn, as the locale says.
+    static var isUTF8: Bool {
+        for name in ["LC_ALL", "LC_CTYPE", "LANG"] {
+            guard let value = getenv(name), value[0] != 0 else { continue }
+            let locale = String(cString: value).lowercased()
+            return locale.contains("utf-8") || locale.contains("utf8")
+        }
+        return false
+    }
+
     /// The columns of the terminal at standard error.
-    static var columns: Int {
+    static var columns: Int { columns(of: STDERR_FILENO) }
+
+    /// The columns of the terminal at standard output; nil where there is none.
+    static var outputColumns: Int? { isStandardOutput ? columns(of: STDOUT_FILENO) : nil }
+
+    private static func columns(of descriptor: Int32) -> Int {
         var size = winsize()
-        let known = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0
+        let known = ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0
         return known && size.ws_col > 0 ? Int(size.ws_col) : 80
     }
 

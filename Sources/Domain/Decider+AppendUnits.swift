@@ -34,6 +34,8 @@ extension Decider {
         guard recorded > first else {
             throw Refusal(.conflict, "\(key.stream) is already as RolloutChanged would make it.")
         }
+        let wrong = decidedEvent(first).contradictions(in: proposal.data)
+        guard wrong.isEmpty else { throw .invalid(wrong) }
         identify(first, since: first, proposal)
     }
 
@@ -73,8 +75,10 @@ extension Decider {
             throw Refusal(
                 .conflict, "The score at position \(request.position) is taken back already.")
         }
-        let unknown = decidedEvent(first).unknownFields(in: proposal.data)
-        guard unknown.isEmpty else { throw .invalid(unknown) }
+        let event = decidedEvent(first)
+        let wrong =
+            event.unknownFields(in: proposal.data) + event.contradictions(in: proposal.data)
+        guard wrong.isEmpty else { throw .invalid(wrong) }
         identify(first, since: first, proposal, isProposed: true)
     }
 }

@@ -108,6 +108,7 @@ extension Decider {
             record(.stepCreated(step, definition))
             return 1
         }
+        if declared.definition.isWritten(like: definition) { return declared.number }
         let signature = definition.signature
         if declared.numbers[signature] == declared.number { return declared.number }
         let number = declared.numbers[signature] ?? declared.numbers.count + 1

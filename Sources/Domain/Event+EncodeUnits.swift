@@ -100,7 +100,10 @@ extension JSONWriter {
             key("variant")
             string(variant)
             if let cohort = score.cohort {
-                if case .managed = score.unit.experiment { key("cohort") } else { key("definition") }
+                switch score.unit.experiment {
+                case .managed: key("cohort")
+                case .step: key("definition")
+                }
                 integer(cohort)
             }
         } else {

@@ -1,11 +1,13 @@
 import JSON
 
 /// Something that happened. The log holds nothing else, and all state is a fold over these.
+///
+/// Nearly all are assignments, so the others stand behind a reference, which keeps events small.
 package enum LedgerEvent: Sendable, Equatable {
     /// A lab or subject type came to be.
-    case groupCreated(ResourceKind, Group)
-    case groupUpdated(ResourceKind, ResourceID, resourceVersion: Int64, [FieldChange])
-    case experiment(ResourceID, resourceVersion: Int64, ExperimentChange)
+    indirect case groupCreated(ResourceKind, Group)
+    indirect case groupUpdated(ResourceKind, ResourceID, resourceVersion: Int64, [FieldChange])
+    indirect case experiment(ResourceID, resourceVersion: Int64, ExperimentChange)
     case assignmentMade(AssignmentMade)
     /// A step experiment came to be, with its first definition.
     indirect case stepCreated(StepKey, StepDefinition)
@@ -14,7 +16,7 @@ package enum LedgerEvent: Sendable, Equatable {
     indirect case rolloutChanged(RolloutChanged)
     indirect case scoreRecorded(ScoreRecorded)
     indirect case scoreRetracted(ScoreRetracted)
-    case keyCreated(Key)
+    indirect case keyCreated(Key)
     case keyRevoked(id: String)
 }
 

@@ -10,6 +10,18 @@ extension LedgerEvent {
         }
     }
 
+    /// Where proposed data says something else than the event.
+    func contradictions(in data: JSONValue) -> [Problem] {
+        guard let known = try? JSONValue.parse(self.data) else { return [] }
+        return (data.object ?? []).compactMap { member in
+            guard !member.value.isNull, let found = known[member.key],
+                !found.agrees(with: member.value)
+            else { return nil }
+            let text = String(decoding: found.encoded, as: UTF8.self)
+            return Problem("/data/\(member.key)", "The ledger finds \(text) here.")
+        }
+    }
+
     private static func members(
         of value: JSONValue, missingIn known: JSONValue, _ pointer: String
     ) -> [String] {
@@ -55,6 +67,18 @@ extension JSONValue.Member {
         switch value {
         case .null, .string(""), .array([]), .object([]): true
         default: false
+        }
+    }
+}
+
+extension JSONValue {
+    /// Whether the values mean the same, however numbers and times are written.
+    fileprivate func agrees(with other: JSONValue) -> Bool {
+        switch (self, other) {
+        case (.number(let mine), .number(let theirs)): mine.double == theirs.double
+        case (.string(let mine), .string(let theirs)):
+            mine.isExactly(theirs) || Timestamp(mine).map { $0 == Timestamp(theirs) } ?? false
+        default: self == other
         }
     }
 }

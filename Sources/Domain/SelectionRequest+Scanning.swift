@@ -4,7 +4,9 @@ extension SelectionRequest {
     /// Reads a request that is written as usual, without making a tree of it; nil leaves it to the
     /// slower reader, which also says what is wrong.
     package init?(scanning body: [UInt8]) throws(JSONError) {
-        let request = try JSON.scanning(body) { scanner throws(JSONError) in
+        let request = try JSON.scanning(body) {
+            scanner throws(JSONError) -> SelectionRequest? in
+            guard scanner.peek() == UInt8(ascii: "{") else { return nil }
             var scan = SelectionScan()
             try scanner.object { scanner, key throws(JSONError) in try scan.read(key, &scanner) }
             try scanner.end()
@@ -25,13 +27,13 @@ private struct SelectionScan {
     private var weights: [Weight]?
     private var value: JSONValue?
     private var variant: String?
-    private var hashVersion = HashVersion.plain
+    private var hashVersion: HashVersion?
     private var isUsual = true
-    private var keys: [String] = []
+    /// How many members there were; more than were read means that one came twice.
+    private var members = 0
 
     mutating func read(_ key: String, _ scanner: inout JSONScanner) throws(JSONError) {
-        if keys.containsExactly(key) { isUsual = false }
-        keys.append(key)
+        members += 1
         switch key {
         case "function": function = try name(&scanner)
         case "experiment": experiment = try name(&scanner)
@@ -95,14 +97,16 @@ private struct SelectionScan {
     }
 
     var request: SelectionRequest? {
-        guard isUsual, let function, let experiment, let run, let strategy, !variants.isEmpty,
+        let optional = [weights != nil, value != nil, variant != nil, hashVersion != nil]
+        guard isUsual, members == 5 + optional.count(where: { $0 }), let function, let experiment,
+            let run, let strategy, !variants.isEmpty,
             strategy != .fixed || variant != nil
         else { return nil }
         return SelectionRequest(
             step: StepKey(function: function, name: experiment), run: run,
             declared: StepDefinition(
                 strategy: strategy, variants: variants, weights: weights,
-                hashVersion: hashVersion, fixed: strategy == .fixed ? variant : nil),
+                hashVersion: hashVersion ?? .plain, fixed: strategy == .fixed ? variant : nil),
             value: value, variant: variant)
     }
 }

@@ -76,6 +76,15 @@ package struct StepDefinition: Sendable, Equatable {
         return writer.bytes
     }
 
+    /// Whether the definitions are written alike: then they also select alike.
+    func isWritten(like other: Self) -> Bool {
+        strategy == other.strategy && hashVersion == other.hashVersion
+            && (fixed ?? "").isExactly(other.fixed ?? "")
+            && variants.count == other.variants.count
+            && zip(variants, other.variants).allSatisfy { $0.isExactly($1) }
+            && weights == other.weights
+    }
+
     /// The share of runs that each variant is meant to get; nil where nothing is drawn.
     package var splits: [Weight]? {
         guard strategy == .weighted || strategy == .bucket else { return nil }

@@ -69,6 +69,7 @@ package final class LedgerView: Sendable {
     ) -> (found: [UnitKey: Placement], missing: [UnitKey]) {
         contents.withLock { contents in
             var found: [UnitKey: Placement] = [:]
+            found.reserveCapacity(keys.count)
             var missing: [UnitKey] = []
             for key in keys {
                 if let placement = contents.cache.find(key) {

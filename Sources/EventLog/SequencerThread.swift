@@ -191,9 +191,15 @@ final class SequencerThread: @unchecked Sendable {
         var (placed, scored) = (needed.placed, needed.scored)
         if extent != .all {
             (facts.placements, placed) = sequencer.view.cached(placed)
-            let cached = sequencer.view.cached(scored)
-            facts.placements.merge(cached.found) { known, _ in known }
-            scored = cached.missing
+            if !scored.isEmpty {
+                let cached = sequencer.view.cached(scored)
+                scored = cached.missing
+                if facts.placements.isEmpty {
+                    facts.placements = cached.found
+                } else {
+                    facts.placements.merge(cached.found) { known, _ in known }
+                }
+            }
             sequencer.metrics.cacheHits.increment(by: facts.placements.count)
             sequencer.metrics.cacheMisses.increment(by: placed.count + scored.count)
         }

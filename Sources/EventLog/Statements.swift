@@ -198,8 +198,8 @@ enum LookUp {
         var found: [Int64: KnownScore] = [:]
         for row in 0..<rows.count {
             let data = try JSONValue.parse(rows.bytes(row, 1))
-            guard case .scoreRecorded(let score) = try LedgerEvent(type: "ScoreRecorded", data: data)
-            else { continue }
+            let event = try LedgerEvent(type: "ScoreRecorded", data: data)
+            guard case .scoreRecorded(let score) = event else { continue }
             found[rows.int64(row, 0)] = KnownScore(score: score, isRetracted: rows.bool(row, 2))
         }
         return found

@@ -71,8 +71,8 @@ extension API {
         guard problems.list.isEmpty, let subject else { throw Refusal.invalid(problems.list) }
         try request.check(assign: assign)
         guard assign else {
-            let asked = ids.map { (experiment: $0, subject: subject) }
-            return Response(json: Self.answer(try await read(asked, request), byExperiment: true))
+            let answers = try await read(ids.map { (experiment: $0, subject: subject) }, request)
+            return Response(json: Self.answer(answers, byExperiment: true))
         }
         let actor = try authorize(request, .assigner)
         let context = try request.context(actor, body: body) {
@@ -145,7 +145,8 @@ extension API {
         guard state.experiments[id] != nil else { throw Refusal.unknownExperiment(id.text) }
         let limit = try request.limit()
         let events = try await log.reader.placements(
-            of: .managed(id), after: request.parameter("cursor").map { StreamName.assignment(id, $0) },
+            of: .managed(id),
+            after: request.parameter("cursor").map { StreamName.assignment(id, $0) },
             through: position, limit: limit + 1)
         let made = try events.prefix(limit).compactMap { event -> (StoredEvent, AssignmentMade)? in
             guard case .assignmentMade(let made) = try event.decoded() else { return nil }

@@ -62,9 +62,11 @@ extension API {
         let patience: Duration =
             wanted == nil ? .milliseconds(Limits.freshResultsMilliseconds) : .seconds(5)
         let deadline = ContinuousClock.now + patience
-        while let position = try await results.position(), position < goal {
+        while true {
+            let position = try await results.position()
+            if let position, position >= goal { return }
             guard ContinuousClock.now < deadline else {
-                if wanted == nil { return }
+                guard wanted != nil, let position else { return }
                 throw HTTPProblem.unavailable(
                     "too-early", "The figures are older than that",
                     "They go up to position \(position) and not to \(goal); try again in a moment, "
@@ -149,14 +151,16 @@ struct ResultsRequest {
             }
             design = experiment.design
         case .step(let step):
-            let current = state.steps[step]?.definition
-            design = ExperimentDesign(figures.definitions, current: current)
+            let declared = state.steps[step]
+            // They are numbered as they were first seen; what came after the position is not known.
+            let known = figures.definitions.filter { $0.number <= declared?.numbers.count ?? 0 }
+            design = ExperimentDesign(known, current: declared?.definition)
         }
         if let cohort = query.cohort { design.cohorts.removeAll { $0.index != cohort } }
         if let control {
-            let known = design.variants.first {
-                $0.isExactly(control) || (query.experiment.isManaged && ResourceID(control)?.text == $0)
-            }
+            // IDs of managed variants are the same in upper and lower case.
+            let id = query.experiment.isManaged ? ResourceID(control)?.text : nil
+            let known = design.variants.first { $0.isExactly(id ?? control) }
             guard let known else {
                 throw HTTPProblem.parameter(
                     "control",

@@ -21,7 +21,10 @@ extension API {
             let actor = try authorize(request, .assigner)
             let body = try await request.bytes()
             let scores = try await runScores(try context.part("run"), body)
-            return try await record(scores, isSingle: false, request, actor, body: body)
+            return try await record(scores, isSingle: false, request, actor, body: body) { place in
+                // This shape names the variant next to the experiment.
+                place.hasSuffix("/variant") ? place.dropLast(8) + "/experiment/variant" : place
+            }
         }
     }
 
@@ -29,14 +32,15 @@ extension API {
 
     private func record(
         _ scores: [ScoreRequest], isSingle: Bool, _ request: Request, _ actor: String,
-        body: [UInt8]
+        body: [UInt8], at place: @escaping (String) -> String = { $0 }
     ) async throws -> Response {
         let context = try request.context(actor, body: body) {
             Self.recorded($0, isSingle: isSingle).bytes
         }
         // The decider knows scores, not whether a single one came in a list.
         let first = !isSingle && scores.count == 1 ? "/0" : ""
-        let receipt = try await pointing(under: first) {
+        let lead = { (pointer: String) in place(first + pointer) }
+        let receipt = try await pointing(at: lead) {
             try await log.sequencer.submit(.score(scores), context)
         }
         if let answer = receipt.replayedAnswer { return .replayed(answer, status: .created) }
@@ -206,8 +210,8 @@ extension ScoreRequest {
         let meant = id.map { id in selected.filter { $0.name.isExactly(id) } } ?? selected
         guard meant.count == 1 else {
             let known = selected.map { "\($0)" }.joined(separator: ", ")
-            reader.problem(
-                id == nil ? "experiment" : "experiment/id",
+            (named ?? reader).problem(
+                id == nil ? "experiment" : "id",
                 meant.isEmpty
                     ? "Run \(run) has no variant of \(id ?? ""); it has of \(known)."
                     : "Run \(run) took part in several (\(known)): name one experiment, or use "

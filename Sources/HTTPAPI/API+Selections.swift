@@ -61,9 +61,9 @@ extension API {
     private func listSelections(_ step: StepKey, _ request: Request) async throws -> Response {
         let head = try await asOf(request) ?? log.view.position
         let limit = try request.limit()
+        let last = request.parameter("cursor").map { StreamName.selection(step, $0) }
         let events = try await log.reader.placements(
-            of: .step(step), after: request.parameter("cursor").map { StreamName.selection(step, $0) },
-            through: head, limit: limit + 1)
+            of: .step(step), after: last, through: head, limit: limit + 1)
         let page = events.prefix(limit)
         var next: String?
         if events.count > limit, let last = page.last,
@@ -113,10 +113,6 @@ extension API {
         _ step: StepKey, _ request: Request, _ actor: String
     ) async throws -> Response {
         try request.allow(parameters: ["allowUndeclared"])
-        guard isValidStepName(step.function), isValidStepName(step.name) else {
-            throw HTTPProblem.malformed(
-                "The names of a function and of an experiment have \(stepNameRule).")
-        }
         let body = try await request.bytes()
         let (entries, places) = try Self.entries(in: body, of: request)
         let change = RolloutRequest(
@@ -125,7 +121,7 @@ extension API {
             Self.rolledOut(receipt, of: entries.count).bytes
         }
         let context = try request.context(actor, body: body, answer: answer)
-        let receipt = try await pointing(at: { places.place(of: $0) }) {
+        let receipt = try await pointing(at: places.place) {
             try await log.sequencer.submit(.rollOut(step, change), context)
         }
         if let answer = receipt.replayedAnswer { return .replayed(answer) }
@@ -147,36 +143,37 @@ extension API {
     private static func entries(
         in body: [UInt8], of request: Request
     ) throws -> ([RolloutRequest.Entry], RolloutPlaces) {
-        let problems = Problems()
-        var entries: [RolloutRequest.Entry] = []
         var places = RolloutPlaces.list
-        let values: [JSONValue]
+        var values: [JSONValue] = []
         if request.hasLines {
             values = try lines(in: body)
         } else {
             let value = try request.json(from: body)
-            values = value.array ?? []
             if let members = value.object {
                 places = .map(members.map(\.key))
-                for member in members {
-                    let entry = JSONValue.object([
+                values = members.map { member in
+                    .object([
                         .init("key", .string(member.key)), .init("variant", member.value),
                     ])
-                    let place = places.place(of: "/\(entries.count)/variant")
-                    let reader = DocumentReader(entry, place, problems)
-                    if let entry = RolloutRequest.Entry(reader) { entries.append(entry) }
                 }
-            } else if value.array == nil {
+            } else if let list = value.array {
+                values = list
+            } else {
                 throw HTTPProblem.malformed(
                     #"Send {"KEY": "VARIANT", …}, or a list of {"key", "variant"}."#)
             }
         }
+        let problems = Problems()
+        var entries: [RolloutRequest.Entry] = []
         for (index, value) in values.enumerated() {
             let reader = DocumentReader(value, "/\(index)", problems)
             reader.allow(["key", "variant"])
             if let entry = RolloutRequest.Entry(reader) { entries.append(entry) }
         }
-        guard problems.list.isEmpty else { throw Refusal.invalid(problems.list) }
+        guard problems.list.isEmpty else {
+            throw Refusal.invalid(
+                problems.list.map { Problem(places.place(of: $0.pointer), $0.detail) })
+        }
         guard !entries.isEmpty, entries.count <= Limits.batchLengthMax else {
             throw HTTPProblem.malformed(
                 "Send 1 to \(Limits.batchLengthMax) entries, not \(entries.count).")
@@ -192,8 +189,8 @@ private enum RolloutPlaces: Sendable {
 
     /// Leads a pointer such as `/3/variant` to where the client wrote that.
     func place(of pointer: String) -> String {
-        guard case .map(let keys) = self, let index = Int(pointer.split(separator: "/").first ?? ""),
-            keys.indices.contains(index)
+        guard case .map(let keys) = self,
+            let index = Int(pointer.split(separator: "/").first ?? ""), keys.indices.contains(index)
         else { return pointer }
         let key = keys[index].replacing("~", with: "~0").replacing("/", with: "~1")
         return "/\(key)"
@@ -201,9 +198,14 @@ private enum RolloutPlaces: Sendable {
 }
 
 extension APIContext {
-    /// The step experiment that the path names.
+    /// The step experiment that the path names; one that can't exist is not found.
     func step() throws -> StepKey {
-        StepKey(function: try part("function"), name: try part("name"))
+        let step = StepKey(function: try part("function"), name: try part("name"))
+        guard isValidStepName(step.function), isValidStepName(step.name) else {
+            throw HTTPProblem.notFound(
+                "The names of a function and of an experiment have \(stepNameRule).")
+        }
+        return step
     }
 }
 

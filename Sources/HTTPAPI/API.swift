@@ -37,6 +37,7 @@ package struct API: Sendable {
         addResourceRoutes(to: router)
         addLifecycleRoutes(to: router)
         addAssignmentRoutes(to: router)
+        addFlagRoutes(to: router)
         addSelectionRoutes(to: router)
         addFunctionRoutes(to: router)
         addScoreRoutes(to: router)

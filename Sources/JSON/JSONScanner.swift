@@ -242,6 +242,8 @@ package struct JSONScanner {
     private func decoded(
         _ text: UnsafeRawBufferPointer, from start: Int
     ) throws(JSONError) -> String {
+        // Most texts are ASCII, and looking is cheaper than validating.
+        if text.allSatisfy({ $0 < 0x80 }) { return String(decoding: text, as: UTF8.self) }
         guard let string = String(validating: text, as: UTF8.self) else {
             throw JSONError(offset: start, reason: "invalid UTF-8 in a string")
         }

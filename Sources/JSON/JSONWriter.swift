@@ -69,6 +69,10 @@ package struct JSONWriter: Sendable {
 
     /// A finite number in the shortest form that reads back as the same `Double`.
     package mutating func number(_ value: Double) {
+        // Whole numbers are common, and quicker to write as such; but -0 keeps its sign.
+        if let whole = Int64(exactly: value), whole.magnitude < 1 << 53, whole != 0 {
+            return integer(whole)
+        }
         separate()
         bytes.append(contentsOf: shortestForm(of: value).utf8)
     }

@@ -64,7 +64,8 @@ struct ProjectionFold: Sendable {
     ) throws {
         if end <= position { return }
         try LogScan.read(
-            "position, recorded_at, id, type, version, data", after: position, through: end, connection
+            "position, recorded_at, id, type, version, data", after: position, through: end,
+            connection
         ) { position, fields in
             try fold(position, &fields)
             try each(&self)

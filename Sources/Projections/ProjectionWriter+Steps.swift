@@ -50,12 +50,13 @@ extension ProjectionWriter {
             keys.append(row.step)
             numbers.append(Int32(clamping: row.number))
             strategies.append(text: row.definition.strategy.rawValue)
-            variants.append(bytes: JSONValue.array(row.definition.variants.map { .string($0) }).encoded)
+            let names = row.definition.variants.map { JSONValue.string($0) }
+            variants.append(bytes: JSONValue.array(names).encoded)
             var writer = JSONWriter()
             writer.weights(row.definition.weights)
             weights.append(bytes: writer.bytes)
             hashVersions.append(Int32(row.definition.hashVersion.rawValue))
-            if let variant = row.definition.fixed { fixed.append(text: variant) } else { fixed.appendNull() }
+            fixed.append(optional: row.definition.fixed)
             created.append(timestamp: row.at.microseconds)
         }
         return Statement(

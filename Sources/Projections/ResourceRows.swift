@@ -126,7 +126,8 @@ private struct ProvenanceColumns {
 }
 
 extension BinaryArray {
-    fileprivate mutating func append(optional text: String?) {
+    /// Appends a text, or NULL where there is none.
+    mutating func append(optional text: String?) {
         if let text { append(text: text) } else { appendNull() }
     }
 

@@ -79,7 +79,9 @@ package struct ResultsReader: Sendable {
 
     /// How far the projections are; nil before they are built.
     package func position() async throws -> Int64? {
-        try await pool.run { try ProjectionSchema.checkpoint(of: ProjectionSchema.live, $0)?.position }
+        try await pool.run { connection in
+            try ProjectionSchema.checkpoint(of: ProjectionSchema.live, connection)?.position
+        }
     }
 
     /// Reads the figures in one snapshot; nil before the projections are built.

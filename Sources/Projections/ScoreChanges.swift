@@ -4,7 +4,8 @@ import Domain
 struct ScoreChanges: Sendable {
     /// The changes of the scores of one name of one unit.
     struct Change: Sendable {
-        let arm: ScoreArmKey
+        /// The index of its arm among ``arms``.
+        let arm: Int
         /// Whether these are all the events that the unit has but the one that gave it its variant.
         let isFirst: Bool
         /// What the scores recorded come to, where they are all there are.
@@ -26,12 +27,15 @@ struct ScoreChanges: Sendable {
         let by: Int64
     }
 
+    /// Arms that units changed in.
+    private(set) var arms: [ScoreArmKey] = []
+    private var armIndices: [ScoreArmKey: Int] = [:]
     private(set) var units: [UnitSeries: Change] = [:]
     private(set) var retractions: [Retraction] = []
     /// Scores of units without a variant, less those taken back.
     private(set) var unattributed: [ScoreSeries: Int64] = [:]
-    /// Units whose first event after the one that gave them their variant is among these.
-    private var firstUnits: Set<UnitSeries> = []
+    /// The unit of the last event, where all its events are among these.
+    private var firstUnit: (function: String, experiment: String, unit: String)?
 
     mutating func record(_ fields: ScoreFields, _ position: Int64, _ version: Int64) {
         let series = fields.series
@@ -67,17 +71,43 @@ struct ScoreChanges: Sendable {
     private mutating func change(
         _ fields: ScoreFields, _ version: Int64, _ body: (inout Change) -> Void
     ) {
-        let series = fields.series
-        let whole = UnitSeries(
-            series: ScoreSeries(function: series.function, experiment: series.experiment, name: ""),
-            unit: fields.unit)
-        if version == 2 { firstUnits.insert(whole) }
-        let arm = ScoreArmKey(
-            series: series, cohort: fields.cohort ?? 0, variant: fields.variant ?? "")
-        let isFirst = version == 2 || firstUnits.contains(whole)
+        let arm = armIndex(fields)
+        // A unit's scores of several names tend to come one behind the other.
+        let isFirst = version == 2 || isFirstUnit(fields)
+        if isFirst {
+            firstUnit = (fields.function, fields.experiment, fields.unit)
+        } else {
+            firstUnit = nil
+        }
         body(
             &units[
-                UnitSeries(series: series, unit: fields.unit),
+                UnitSeries(series: arms[arm].series, unit: fields.unit),
                 default: Change(arm: arm, isFirst: isFirst)])
+    }
+
+    /// Few arms change at once, so looking through the first ones is quicker than hashing.
+    private mutating func armIndex(_ fields: ScoreFields) -> Int {
+        for index in arms.indices.prefix(8) where arms[index].isArm(of: fields) { return index }
+        let arm = ScoreArmKey(
+            series: fields.series, cohort: fields.cohort ?? 0, variant: fields.variant ?? "")
+        if let index = armIndices[arm] { return index }
+        armIndices[arm] = arms.count
+        arms.append(arm)
+        return arms.count - 1
+    }
+
+    private func isFirstUnit(_ fields: ScoreFields) -> Bool {
+        guard let (function, experiment, unit) = firstUnit else { return false }
+        return unit.isExactly(fields.unit) && experiment.isExactly(fields.experiment)
+            && function.isExactly(fields.function)
+    }
+}
+
+extension ScoreArmKey {
+    fileprivate func isArm(of fields: ScoreFields) -> Bool {
+        cohort == fields.cohort ?? 0 && variant.isExactly(fields.variant ?? "")
+            && series.name.isExactly(fields.name)
+            && series.experiment.isExactly(fields.experiment)
+            && series.function.isExactly(fields.function)
     }
 }

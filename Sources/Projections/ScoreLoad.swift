@@ -33,7 +33,7 @@ extension ScoreWriter {
              GROUP BY function_id, experiment, name, unit_id
             HAVING count(*) > 1
             """)
-        try write(readAllArms(connection), connection)
+        try write(readAllArms(connection).map { ($0.key, $0.value) }, connection)
         try connection.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off")
     }
 

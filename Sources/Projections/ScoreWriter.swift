@@ -12,7 +12,8 @@ struct ScoreWriter {
 
     /// What a unit's scores of a name came to, and come to now.
     private struct Step {
-        let arm: ScoreArmKey
+        /// Among the changes' arms.
+        let arm: Int
         var before = UnitScores()
         var after = UnitScores()
         var booleans: Int64 = 0
@@ -30,7 +31,7 @@ struct ScoreWriter {
         }
         if changes.units.isEmpty { return }
         let steps = try steps(changes, fold, connection)
-        try writeArms(steps.values, connection)
+        try writeArms(changes.arms, steps.values, connection)
         let statements = replaceUnits(steps)
         if !statements.isEmpty { _ = try connection.pipeline(statements) }
     }
@@ -214,23 +215,21 @@ struct ScoreWriter {
     // MARK: Arms
 
     private func writeArms(
-        _ steps: some Collection<Step>, _ connection: Connection
+        _ keys: [ScoreArmKey], _ steps: some Collection<Step>, _ connection: Connection
     ) throws {
-        var arms = try readArms(Set(steps.map(\.arm)), connection)
+        var arms = try readArms(keys, connection)
         for step in steps {
-            if step.before.scores > 0 { arms[step.arm]?.remove(step.before) }
-            if step.after.scores > 0 { arms[step.arm]?.add(step.after) }
-            arms[step.arm]?.countBooleans(step.booleans)
+            if step.before.scores > 0 { arms[step.arm].remove(step.before) }
+            if step.after.scores > 0 { arms[step.arm].add(step.after) }
+            arms[step.arm].countBooleans(step.booleans)
         }
-        try write(arms, connection)
+        try write(Array(zip(keys, arms)), connection)
     }
 
     private func readArms(
-        _ keys: Set<ScoreArmKey>, _ connection: Connection
-    ) throws -> [ScoreArmKey: ScoreArm] {
-        let keys = Array(keys)
-        var arms: [ScoreArmKey: ScoreArm] = [:]
-        for key in keys { arms[key] = ScoreArm() }
+        _ keys: [ScoreArmKey], _ connection: Connection
+    ) throws -> [ScoreArm] {
+        var arms = keys.map { _ in ScoreArm() }
         let rows = try connection.query(
             """
             SELECT k.n, a.units, a.scores, a.booleans, a.single, a.multiple
@@ -239,14 +238,13 @@ struct ScoreWriter {
               JOIN \(schema).score_arms a USING (function_id, experiment, name, cohort, variant)
             """, Self.keys(keys))
         for row in 0..<rows.count {
-            let key = keys[Int(rows.int64(row, 0)) - 1]
             guard
                 let arm = ScoreArm(
                     units: rows.int64(row, 1), scores: rows.int64(row, 2),
                     booleans: rows.int64(row, 3), single: rows.bytes(row, 4),
                     multiple: rows.bytes(row, 5))
             else { throw MalformedArmError() }
-            arms[key] = arm
+            arms[Int(rows.int64(row, 0)) - 1] = arm
         }
         return arms
     }
@@ -258,9 +256,11 @@ struct ScoreWriter {
     }
 
     /// Writes arms; those without units have no row.
-    func write(_ arms: [ScoreArmKey: ScoreArm], _ connection: Connection) throws {
+    func write(
+        _ arms: [(key: ScoreArmKey, arm: ScoreArm)], _ connection: Connection
+    ) throws {
         var statements: [Statement] = []
-        let empty = arms.filter { $0.value.units == 0 }.map(\.key)
+        let empty = arms.filter { $0.arm.units == 0 }.map(\.key)
         if !empty.isEmpty {
             statements.append(
                 Statement(
@@ -272,18 +272,18 @@ struct ScoreWriter {
                        AND a.name = k.name AND a.cohort = k.cohort AND a.variant = k.variant
                     """, Self.keys(empty)))
         }
-        let present = arms.filter { $0.value.units > 0 }
+        let present = arms.filter { $0.arm.units > 0 }
         if !present.isEmpty { statements.append(upsert(present)) }
         if !statements.isEmpty { _ = try connection.pipeline(statements) }
     }
 
-    private func upsert(_ arms: [ScoreArmKey: ScoreArm]) -> Statement {
+    private func upsert(_ arms: [(key: ScoreArmKey, arm: ScoreArm)]) -> Statement {
         var units = BinaryArray(.int64)
         var scores = BinaryArray(.int64)
         var booleans = BinaryArray(.int64)
         var single = BinaryArray(.bytes)
         var multiple = BinaryArray(.bytes)
-        for arm in arms.values {
+        for (_, arm) in arms {
             units.append(arm.units)
             scores.append(arm.scores)
             booleans.append(arm.booleans)
@@ -302,7 +302,7 @@ struct ScoreWriter {
             SET units = excluded.units, scores = excluded.scores, booleans = excluded.booleans,
                 single = excluded.single, multiple = excluded.multiple
             """,
-            Self.keys(Array(arms.keys))
+            Self.keys(arms.map(\.key))
                 + [units, scores, booleans, single, multiple].map { .array($0) })
     }
 

@@ -43,13 +43,25 @@ final class ShadowBuild {
             SELECT set_config('wal_compression', 'off', false)
              WHERE has_parameter_privilege('wal_compression', 'SET')
             """)
-        let lock = "SELECT pg_try_advisory_lock(\(AdvisoryLock.projections))"
-        guard try connection.query(lock).bool(0, 0) else { throw RebuildRunningError() }
+        try lock()
         try ProjectionSchema.drop(ProjectionSchema.next, connection)
         try ProjectionSchema.drop(ProjectionSchema.old, connection)
     }
 
     deinit { connection.close() }
+
+    /// Takes the lock; PostgreSQL may need a moment to end the session that had it last.
+    private func lock() throws {
+        let lock = "SELECT pg_try_advisory_lock(\(AdvisoryLock.projections))"
+        let deadline = ContinuousClock.now + Self.lockPatience
+        let pause = Signal()
+        while try !connection.query(lock).bool(0, 0) {
+            guard ContinuousClock.now < deadline else { throw RebuildRunningError() }
+            _ = pause.wait(timeout: .milliseconds(20))
+        }
+    }
+
+    private static let lockPatience = Duration.seconds(1)
 
     // MARK: Building
 

@@ -53,6 +53,80 @@ import Testing
         #expect(try parse(arguments, as: History.self).path() == path)
     }
 
+    @Test func `select draws among the variants that have weights`() throws {
+        let select = try parse(
+            "select fn exp run_1 --weight a=b=1 --weight c=0.5 --salted", as: Select.self)
+        #expect(
+            String(decoding: select.body(run: "run_1"), as: UTF8.self) == """
+                {"function":"fn","experiment":"exp","run":"run_1","variants":["a=b","c"],\
+                "strategy":"weighted","weights":{"a=b":1,"c":0.5},"hashVersion":2}
+                """)
+    }
+
+    @Test(arguments: [
+        ("--bucket 7", #""strategy":"bucket","value":"7"}"#),
+        ("--bucket-json null", #""strategy":"bucket","value":null}"#),
+        ("--custom b", #""strategy":"custom","variant":"b"}"#),
+        ("--fixed b", #""strategy":"fixed","variant":"b"}"#),
+        ("--rollout k --fallback b", #""strategy":"custom","value":"k","variant":"b"}"#),
+    ])
+    func `select takes one way to select`(arguments: String, end: String) throws {
+        let select = try parse(
+            "select fn exp run_1 --variant a --variant b \(arguments)", as: Select.self)
+        let body = String(decoding: select.body(run: "run_1"), as: UTF8.self)
+        #expect(body.hasSuffix(#""variants":["a","b"],"# + end), "\(body)")
+    }
+
+    @Test(arguments: [
+        (
+            "score HERO revenue -3.50 --subject u --quarantine",
+            #""subject":"u","name":"revenue","value":-3.50,"onUnknownUnit":"quarantine"}"#
+        ),
+        (
+            "score HERO ok true --function f --run r --step-id s --variant v",
+            #""function":"f","run":"r","name":"ok","value":true,"variant":"v","stepId":"s"}"#
+        ),
+        (
+            #"score record HERO n 1 --subject u --at 2026-01-31T12:00:00Z --metadata {"a":1}"#,
+            #""subject":"u","name":"n","value":1,"occurredAt":"2026-01-31T12:00:00Z","#
+                + #""metadata":{"a":1}}"#
+        ),
+    ])
+    func `score takes a subject's or a run's`(arguments: String, end: String) throws {
+        let score = try parse(arguments, as: Score.Record.self)
+        #expect(
+            String(decoding: score.body, as: UTF8.self) == #"{"experiment":"HERO","# + end)
+    }
+
+    @Test func `score retract takes positions and IDs`() throws {
+        let id = "0198c5b1-7d2a-7f00-8a11-3f0d2c4b5a69"
+        let retract = try parse("score retract 12 \(id) --reason r", as: Score.Retract.self)
+        #expect(retract.scores == [.position(12), .id(id)])
+        let bodies = retract.scores.map { String(decoding: retract.body($0), as: UTF8.self) }
+        #expect(
+            bodies == [#"{"position":12,"reason":"r"}"#, #"{"id":"\#(id)","reason":"r"}"#])
+    }
+
+    @Test func `results asks only for what is said`() throws {
+        let plain = try parse("results HERO", as: Results.self)
+        #expect(plain.path == ["v1", "experiments", "HERO", "results"])
+        #expect(plain.query.allSatisfy { $0.1 == nil })
+        let results = try parse(
+            "results exp --function f/n --definition 2 --aggregate sum --alpha 0.01 "
+                + "--lower-is-better --as-of 12",
+            as: Results.self)
+        #expect(results.path == ["v1", "functions", "f/n", "experiments", "exp", "results"])
+        let asked = results.query.compactMap { name, value in value.map { "\(name)=\($0)" } }
+        #expect(
+            asked == [
+                "definition=2", "asOf=12", "aggregate=sum", "alpha=0.01", "lowerIsBetter=true",
+            ])
+    }
+
+    @Test func `json is short for the output of that name`() throws {
+        #expect(try parse("results HERO --json", as: Results.self).options.format == .json)
+    }
+
     @Test func `keys create takes a role`() throws {
         #expect(try parse("keys create --role admin", as: Keys.Create.self).role == .admin)
     }
@@ -68,7 +142,19 @@ import Testing
         "get labs --subject S", "get labs --lab L", "get experiments HERO --status active",
         "get keys K", "get labs --limit 0", "get labs --url localhost:8080", "assign HERO",
         "events -o yaml", "history nonsense/X", "history lab/", "keys create",
-        "keys create --role boss", "keys revoke",
+        "keys create --role boss", "keys revoke", "get labs --json -o yaml", "select f e",
+        "select f e r", "select f e r --weight a", "select f e r --weight a=-1",
+        "select f e r --weight a=1 --weight a=2", "select f e r --fixed a",
+        "select f e r --weight a=1 --fixed a", "select f e r --variant a --fixed a --custom a",
+        "select f e r --variant a --fixed a --fallback a", "select f e r --bucket-json {",
+        "select f e r --read-only --weight a=1", "score", "score HERO n", "score HERO n 1",
+        "score HERO n x --subject u", "score HERO n \"1\" --subject u",
+        "score HERO n 1 --subject u --function f --run r", "score HERO n 1 --run r",
+        "score HERO n 1 --subject u --metadata 1", "score HERO n 1 --subject u --batch-key k",
+        "score HERO -f a", "score -f a --subject u", "score -f a --batch-key é",
+        "score retract", "score retract x", "results", "results HERO --cohort 1 --function f",
+        "results HERO --definition 1", "results HERO --alpha 2", "results HERO --aggregate first",
+        "results HERO --minimum-effect -1",
     ])
     func `what can't be used ends with 2`(arguments: String) throws {
         let error = #expect(throws: (any Error).self) {
@@ -77,7 +163,7 @@ import Testing
         #expect(Main.status(of: try #require(error)) == 2)
     }
 
-    @Test(arguments: ["--help", "--version", "apply --help", "keys create --help"])
+    @Test(arguments: ["--help", "--version", "apply --help", "keys create --help", "score --help"])
     func `asking for help ends with 0`(arguments: String) throws {
         let words = arguments.split(separator: " ").map(String.init)
         let error = #expect(throws: (any Error).self) {

@@ -102,6 +102,73 @@ struct CommandTests {
         #expect(try bytes(directory + "/log") == bytes(other + "/log"))
     }
 
+    @Test("selects, scores and shows the results of a step experiment")
+    func results() throws {
+        let directory = try temporaryDirectory()
+        defer { removeTree(directory) }
+        let server = try LedgerProcess.serve(dataDirectory: directory)
+        defer {
+            server.kill(SIGTERM)
+            server.wait()
+        }
+        func run(_ arguments: [String]) throws -> String {
+            let result = try LedgerProcess.run(arguments + ["--url", server.url])
+            #expect(result.status == 0, "\(arguments): \(result.output)")
+            return result.output
+        }
+        let step = ["f/n", "model comparison"]
+        let runs = (1...40).map { "run_\($0)" }
+        let selected = try run(
+            ["select"] + step + runs + ["--weight", "gpt4o=50", "--weight", "claude=50"])
+        #expect(selected.split(separator: "\n").count == 41)
+        let again = try run(["select"] + step + ["run_1", "--variant", "x", "--fixed", "x"])
+        #expect(again.contains("yes") && !again.contains(" x "))
+        #expect(try run(["select"] + step + ["run_1", "--read-only"]) == again)
+
+        let file = directory + "/scores.ndjson"
+        func score(_ run: String, _ value: Int) -> String {
+            "{\"function\":\"f/n\",\"experiment\":\"model comparison\",\"run\":\"\(run)\","
+                + "\"name\":\"quality\",\"value\":\(value)}\n"
+        }
+        let scores = runs.enumerated().map { score($1, $0 % 7) }
+        try write(scores.joined() + "\n" + score("stranger", 1), to: file)
+        let refused = try LedgerProcess.run(
+            ["score", "-f", file, "--batch-key", "k", "--url", server.url])
+        #expect(refused.status == 1)
+        #expect(refused.output.contains("line 42: run stranger has no variant"))
+        #expect(refused.output.contains("Nothing is recorded."))
+        try write(scores.joined(), to: file)
+        let sent = try run(["score", "-f", file, "--batch-key", "k"])
+        #expect(sent.contains("Recorded 40 scores"))
+        #expect(try run(["score", "-f", file, "--batch-key", "k"]) == sent)
+        let one = try run([
+            "score", step[1], "quality", "-3.5", "--function", step[0], "--run", "run_1", "--json",
+        ])
+        let position = try #require(
+            one.firstMatch(of: #/"position":(\d+)/#).map { String($0.output.1) })
+        #expect(try run(["score", "retract", position]).contains("retracted at position"))
+        #expect(try run(["score", "retract", position]).contains("was retracted before"))
+
+        let results = try run(["results", step[1], "--function", step[0], "--control", "gpt4o"])
+        #expect(results.hasPrefix("f/n / model comparison\nFigures up to position "))
+        #expect(results.contains("score quality  40 scores"))
+        #expect(results.contains("Against gpt4o:"))
+        #expect(results.contains("claude: none yet."))
+
+        _ = try run(["select"] + step + ["run_41", "--fixed", "claude", "--variant", "claude"])
+        let ratio = try run(["results", step[1], "--function", step[0], "--definition", "2"])
+        #expect(ratio.contains("there is no split to test"))
+        let unknown = try LedgerProcess.run(["results", "HERO", "--url", server.url])
+        #expect(unknown.status == 1)
+        #expect(unknown.output.contains("There is no experiment HERO."))
+    }
+
+    private func write(_ text: String, to path: String) throws {
+        let file = try #require(fopen(path, "w"))
+        defer { fclose(file) }
+        #expect(fputs(text, file) >= 0)
+    }
+
     private func bytes(_ path: String) throws -> [UInt8] {
         let file = try #require(fopen(path, "r"))
         defer { fclose(file) }

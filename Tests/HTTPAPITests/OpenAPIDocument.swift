@@ -39,7 +39,7 @@ struct OpenAPIDocument: Sendable {
                     isText: true)
             } ?? []
         }
-        guard answer.status != 204 else { return faults }
+        guard ![204, 304].contains(answer.status) else { return faults }
         let type = String(answer.contentType.prefix { $0 != ";" })
         guard let media = resolved(documented)["content"]?[type] else {
             return faults + ["content type \(type) is not documented"]

@@ -146,7 +146,9 @@ import Testing
             #expect(figures.position == position && figures.head == position, seed)
             expect(figures, model.numbers(.latest), isExact: true, seed)
             let selected = try events.count { event in
-                guard case .variantSelected(let selected) = try event.decoded() else { return false }
+                guard case .variantSelected(let selected) = try event.decoded() else {
+                    return false
+                }
                 return selected.step == key
             }
             #expect(figures.assigned.values.reduce(0, +) == Int64(selected), seed)

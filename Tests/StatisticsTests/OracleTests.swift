@@ -79,7 +79,7 @@ import Testing
                 figures.append(try self.figures(StratifiedContrast(strata), level))
             }
         }
-        let wanted = try PythonOracle.shared.run(
+        let wanted = try PythonOracle.run(
             """
             import sys
             from math import exp, log, sqrt
@@ -130,7 +130,7 @@ import Testing
             figures.append(
                 means.flatMap { [$0.mean, $0.variance] } + [contrast.welch(.absolute).p])
         }
-        let wanted = try PythonOracle.shared.run(
+        let wanted = try PythonOracle.run(
             """
             import sys
             import numpy as np
@@ -175,7 +175,7 @@ import Testing
             let test = SampleRatioTest(cohorts: [arms + [unpromised]])
             figures.append([test.total.statistic, test.p])
         }
-        let wanted = try PythonOracle.shared.run(
+        let wanted = try PythonOracle.run(
             """
             import sys
             import numpy as np
@@ -220,7 +220,7 @@ import Testing
             rows.append([3, 0, lower])
             figures.append([Normal.quantile(lower)])
         }
-        let wanted = try PythonOracle.shared.run(
+        let wanted = try PythonOracle.run(
             """
             import sys
             from mpmath import mp, mpf, betainc, erfc, gammainc, inf, sqrt

@@ -18,7 +18,8 @@ package enum RandomUnits {
                 RolloutRequest(
                     entries: (0..<3).map { _ in
                         RolloutRequest.Entry(
-                            key: key(&generator), variant: variants.randomElement(using: &generator))
+                            key: key(&generator), variant: variants.randomElement(using: &generator)
+                        )
                     }))
         case 5:
             .retract(
