@@ -34,7 +34,7 @@ extension Decider {
         do throws(StepSelectionError) {
             return (try experiment.select(strategy, run: request.run), rollout)
         } catch {
-            throw .invalid([Problem("", "\(error)")])
+            throw .invalid([Problem(error.pointer(in: request, rollout), "\(error)")])
         }
     }
 
@@ -124,6 +124,22 @@ extension Decider {
                     step: step, number: number, previous: declared.number,
                     before: declared.definition, after: definition)))
         return number
+    }
+}
+
+extension StepSelectionError {
+    /// Where in the request the fault is.
+    fileprivate func pointer(in request: SelectionRequest, _ rollout: Int64?) -> String {
+        switch self {
+        case .noVariants, .emptyVariantName, .duplicateVariant: "/variants"
+        case .duplicateWeight, .invalidWeight, .noWeight: "/weights"
+        case .undeclaredVariant:
+            switch request.declared.strategy {
+            case .weighted, .bucket: "/weights"
+            case .custom where rollout != nil: "/value"
+            case .custom, .fixed: "/variant"
+            }
+        }
     }
 }
 

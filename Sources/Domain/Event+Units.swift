@@ -22,7 +22,7 @@ package struct VariantSelected: Sendable, Equatable {
     /// The number the draw fell on; nil where nothing was drawn.
     package var h: Double?
     package var isNullishBucket = false
-    /// Hexadecimal SHA-256 of the bucket value as a text, or of the key in the rollout table.
+    /// Hexadecimal SHA-256 of the bucket value as a text; nil for other strategies.
     package var bucketHash: String?
     /// The position of the rollout table's entry that named the variant, if one did.
     package var rollout: Int64?

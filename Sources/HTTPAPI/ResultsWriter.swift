@@ -64,8 +64,31 @@ struct ResultsWriter {
         writer.number(asked.options.level.alpha)
         writer.key("minimumEffect")
         writer.number(asked.options.minimumEffect)
+        writer.key("lowerIsBetter")
+        writer.bool(!asked.options.higherIsBetter)
+        writeFilters(&writer)
         writer.key("control")
         writer.string(orNull: results.control)
+    }
+
+    /// What was left out because the client asked for less, so that a saved answer says it.
+    private func writeFilters(_ writer: inout JSONWriter) {
+        if let position = asked.query.asOf {
+            writer.key("asOf")
+            writer.integer(position)
+        }
+        if let from = asked.query.from {
+            writer.key("from")
+            writer.string(from.description)
+        }
+        if let to = asked.query.to {
+            writer.key("to")
+            writer.string(to.description)
+        }
+        if let cohort = asked.query.cohort {
+            writer.key("only")
+            writer.integer(cohort)
+        }
     }
 
     // MARK: Units
@@ -128,14 +151,14 @@ struct ResultsWriter {
         writer.key("method")
         writer.string(method(score))
         writer.key("variants")
-        writer.array(score.arms) { write($1, &$0) }
+        writer.array(score.arms) { write($1, score.measure, &$0) }
         writer.key(cohortsName)
         writer.array(score.cohorts) { writer, cohort in
             writer.beginObject()
             writer.key(cohortName)
             writer.integer(cohort.index)
             writer.key("variants")
-            writer.array(cohort.arms) { write($1, &$0) }
+            writer.array(cohort.arms) { write($1, score.measure, &$0) }
             writer.endObject()
         }
         writer.endObject()
@@ -149,7 +172,9 @@ struct ResultsWriter {
             : "Compared over all units of the one \(cohortName) that has scores."
     }
 
-    private func write(_ arm: ExperimentResults.ScoredArm, _ writer: inout JSONWriter) {
+    private func write(
+        _ arm: ExperimentResults.ScoredArm, _ measure: Measure, _ writer: inout JSONWriter
+    ) {
         let moments = arm.figures.units.moments
         let quantiles = arm.figures.units.quantiles([0, 0.25, 0.5, 0.75, 1])
         writer.beginObject()
@@ -168,7 +193,7 @@ struct ResultsWriter {
         writer.key("mean")
         writer.number(orNull: moments.count > 0 ? moments.mean : nil)
         writer.key("standardDeviation")
-        writer.number(orNull: moments.standardDeviation)
+        writer.number(orNull: moments.standardDeviation(as: measure))
         let names: [StaticString] = ["min", "lowerQuartile", "median", "upperQuartile", "max"]
         for (name, value) in zip(names, quantiles) {
             writer.key(name)
@@ -230,6 +255,16 @@ struct ResultsWriter {
         writer.key("p")
         writer.number(outcome.p)
         writer.endObject()
+    }
+}
+
+extension Moments {
+    /// Nil where there are too few numbers.
+    fileprivate func standardDeviation(as measure: Measure) -> Double? {
+        switch measure {
+        case .mean: standardDeviation
+        case .proportion: count > 0 ? EstimatedMean(self, measure).variance.squareRoot() : nil
+        }
     }
 }
 

@@ -124,6 +124,10 @@ package struct ResultsReader: Sendable {
         /// The score's name, or NULL for all.
         private var named: Parameter { query.name.map { .text($0) } ?? .null }
 
+        private func time(_ time: Timestamp?) -> Parameter {
+            time.map { .timestamp(microseconds: $0.microseconds) } ?? .null
+        }
+
         func figures() throws -> ResultsFigures? {
             guard
                 let checkpoint = try ProjectionSchema.checkpoint(
@@ -149,7 +153,8 @@ package struct ResultsReader: Sendable {
             } else {
                 figures.scores = try units(through: figures.position)
             }
-            figures.unattributed = try unattributed(through: isPast ? figures.position : nil)
+            figures.unattributed = try unattributed(
+                through: isWhole ? nil : figures.position)
             if case .step = query.experiment { figures.definitions = try definitions() }
             return figures
         }
@@ -260,8 +265,11 @@ package struct ResultsReader: Sendable {
                         SELECT name, count(*) FROM projection.scores
                          WHERE function_id = $1 AND experiment = $2 \(condition) AND position <= $4
                            AND variant IS NULL AND (retracted IS NULL OR retracted > $4)
+                           AND ($5::timestamptz IS NULL OR occurred_at >= $5)
+                           AND ($6::timestamptz IS NULL OR occurred_at < $6)
                          GROUP BY name
-                        """, key + [named, .int64(position)])
+                        """,
+                        key + [named, .int64(position), time(query.from), time(query.to)])
                 } else {
                     try connection.query(
                         """

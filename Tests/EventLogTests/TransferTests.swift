@@ -20,6 +20,21 @@ private struct Ledger {
         try await log.submit(.assign("HERO", subjects: ["ein \"Zitat\"", "a/b%", "\u{1F600}"]))
         try await log.assign("HERO", subjects: 0..<100)
         try await log.submit(.step("HERO", .declareWinner("TREATMENT")))
+        // Composed and decomposed letters make two functions, whose streams count for themselves.
+        for function in ["f/\u{E9}", "f/e\u{301}"] {
+            let step = StepKey(function: function, name: "model")
+            let weights = ["a", "b"].map { Weight(variant: $0, weight: 1) }
+            try await log.submit(
+                .select(
+                    SelectionRequest(
+                        step: step, run: "r",
+                        declared: StepDefinition(
+                            strategy: .weighted, variants: ["a", "b"], weights: weights))))
+            let unit = UnitKey(step: step, run: "r")
+            let scored = try await log.submit(
+                .score([ScoreRequest(unit: unit, name: "n", value: .number(0.1))]))
+            try await log.submit(.retract(RetractionRequest(position: scored.position)))
+        }
         log.stop()
     }
 

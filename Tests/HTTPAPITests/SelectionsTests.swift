@@ -366,22 +366,22 @@ import Testing
     @Test(arguments: [
         ("{}", ["/experiment", "/function", "/run", "/strategy", "/variants"]),
         (#"{"strategy":"weighted"}"#, ["/weights"]),
-        (#"{"strategy":"weighted","weights":{"a":0}}"#, [""]),
+        (#"{"strategy":"weighted","weights":{"a":0}}"#, ["/weights"]),
         (
             #"{"strategy":"weighted","weights":{"a":-1,"x/y":"1","b":1e999}}"#,
             ["/weights/a", "/weights/b", "/weights/x~1y"]
         ),
         (#"{"strategy":"weighted","weights":{"a":1},"variant":"a"}"#, ["/variant"]),
-        (#"{"strategy":"weighted","weights":{"zzz":1}}"#, [""]),
+        (#"{"strategy":"weighted","weights":{"zzz":1}}"#, ["/weights"]),
         (#"{"strategy":"bucket","value":1,"variant":"a"}"#, ["/variant"]),
         (#"{"strategy":"fixed"}"#, ["/variant"]), (#"{"strategy":"custom"}"#, ["/variant"]),
         (#"{"strategy":"custom","value":"k"}"#, ["/value"]),
-        (#"{"strategy":"fixed","variant":"A"}"#, [""]),
+        (#"{"strategy":"fixed","variant":"A"}"#, ["/variant"]),
         (#"{"strategy":"random"}"#, ["/strategy"]),
         (#"{"strategy":"bucket","hashVersion":3}"#, ["/hashVersion"]),
-        (#"{"strategy":"bucket","variants":["a","a"]}"#, [""]),
+        (#"{"strategy":"bucket","variants":["a","a"]}"#, ["/variants"]),
         (#"{"strategy":"bucket","variants":["a",1,""]}"#, ["/variants/1", "/variants/2"]),
-        (#"{"strategy":"bucket","variants":[]}"#, [""]),
+        (#"{"strategy":"bucket","variants":[]}"#, ["/variants"]),
         (#"{"strategy":"bucket","run":"\u0000"}"#, ["/run"]),
         (#"{"strategy":"bucket","vlaue":1}"#, ["/vlaue"]),
         (
