@@ -24,28 +24,40 @@ struct Script {
 
     /// Subjects drawn from those assigned already.
     static func repeating(_ name: String) -> Script {
-        Script(
+        Script(to: Stage.path, repeating: { body([$0]) })
+    }
+
+    /// One subject that never came before.
+    static func new(_ name: String) -> Script {
+        Script(to: Stage.path, new: name, { body([$0]) })
+    }
+
+    /// One of the units `PREFIX-0000000000` and up, drawn anew for each request.
+    private init(to path: String, repeating body: (String) -> String) {
+        self.init(
+            to: path,
             """
             local requests = {}
             function init(args)
                 math.randomseed(id + 1)
                 for n = 0, \(Scenario.repeatSubjects - 1) do
                     requests[n + 1] = post(string.format(
-                        '{"subjects":["\(repeatPrefix)-%010d"],"assign":true}', n))
+                        '\(body("\(Self.repeatPrefix)-%010d"))', n))
                 end
             end
             function request() return requests[math.random(#requests)] end
             """)
     }
 
-    /// One subject that never came before.
-    static func new(_ name: String) -> Script {
-        Script(
+    /// A unit that never came before.
+    private init(to path: String, new name: String, _ body: (String) -> String) {
+        self.init(
+            to: path,
             """
             local before, after
             local count = 0
             function init(args)
-                local whole = post('{"subjects":["new\(name)-' .. id .. '-##########"],"assign":true}')
+                local whole = post('\(body("new\(name)-' .. id .. '-##########"))')
                 before, after = whole:match("^(.*)##########(.*)$")
             end
             function request()
@@ -85,37 +97,12 @@ struct Script {
 
     /// Runs drawn from those that have their variant already.
     static func repeatingSelection(_ name: String) -> Script {
-        Script(
-            to: selections,
-            """
-            local requests = {}
-            function init(args)
-                math.randomseed(id + 1)
-                for n = 0, \(Scenario.repeatSubjects - 1) do
-                    requests[n + 1] = post(string.format(
-                        '\(selection("\(repeatPrefix)-%010d"))', n))
-                end
-            end
-            function request() return requests[math.random(#requests)] end
-            """)
+        Script(to: selections, repeating: selection)
     }
 
     /// One run that never came before.
     static func newSelection(_ name: String) -> Script {
-        Script(
-            to: selections,
-            """
-            local before, after
-            local count = 0
-            function init(args)
-                local whole = post('\(selection("new\(name)-' .. id .. '-##########"))')
-                before, after = whole:match("^(.*)##########(.*)$")
-            end
-            function request()
-                count = count + 1
-                return before .. string.format("%010d", count) .. after
-            end
-            """)
+        Script(to: selections, new: name, selection)
     }
 
     // MARK: Scores

@@ -3,6 +3,9 @@ extension RootCollation {
     ///
     /// Six bits a character, from `0` to `o`; new lines mean nothing. ``init(packed:)`` says what
     /// is inside. Made from the table of ICU's own library, so that no difference is left.
+    ///
+    /// The data is Unicode's, © 1991–2025 Unicode, Inc., and used under the Unicode License v3
+    /// (https://www.unicode.org/license.txt), which asks that this notice stays with it.
     static let packed = #"""
         fJl9l4gAW0:m^@S@10410P41404000410`414`411`416@420P4130416`41604P0P415@4150412@4Q0P413P81404@
         0P490@T10@l20AX16P412`813`4?0@480`480@<@\ULQ7@<Uh0T1\`420`460@H10`6a6>0J0@4=0@P20P440@@1\6h@
