@@ -5,7 +5,7 @@ package enum Command: Sendable {
     /// Make resources be as their documents say, all of them or none.
     case apply([ResourceDocument], ApplyOptions)
     /// One step of an experiment's life.
-    case step(ResourceID, LifecycleStep)
+    indirect case step(ResourceID, LifecycleStep)
     /// Record these events, all of them or none.
     case append([ProposedEvent])
     /// Get or create the variants of many subjects of one experiment.
@@ -13,14 +13,14 @@ package enum Command: Sendable {
     /// Get or create one subject's variants in many experiments.
     case assignSubject(String, experiments: [ResourceID])
     /// Get or create the variant of a run.
-    case select(SelectionRequest)
+    indirect case select(SelectionRequest)
     /// Name variants for keys in a step experiment's rollout table.
     case rollOut(StepKey, RolloutRequest)
     /// Record scores, all of them or none.
     case score([ScoreRequest])
     /// Take a score back.
     case retract(RetractionRequest)
-    case createKey(Key)
+    indirect case createKey(Key)
     case revokeKey(id: String)
 }
 

@@ -126,6 +126,14 @@ package struct Placement: Sendable, Equatable {
 }
 
 extension LedgerEvent {
+    /// Whether the event gives a unit its variant.
+    package var placesUnit: Bool {
+        switch self {
+        case .assignmentMade, .variantSelected: true
+        default: false
+        }
+    }
+
     /// The unit that the event gives its variant, if it is such an event.
     package var placed: (UnitKey, Placement)? {
         switch self {

@@ -253,7 +253,7 @@ struct Batch: Sendable {
         for decided in decision.events {
             let recorded = record(decided, submission.context, ids: &ids)
             // Answers say it all, and there may be thousands.
-            if case .assignmentMade = decided.event, decision.proposed.isEmpty { continue }
+            if decided.event.placesUnit, decision.proposed.isEmpty { continue }
             receipt.events.append(recorded)
         }
         receipt.position = head.position

@@ -48,11 +48,16 @@ package struct RecordedEvent: Sendable, Equatable {
 
 /// What came of a command, once it is committed.
 package struct Receipt: Sendable {
-    /// All events of the command, in order; empty for assignments, whose answers say it all.
+    /// All events of the command, in order; empty where answers to units say it all.
     package var events: [RecordedEvent] = []
     package var resources: [AppliedResource] = []
     package var assignments: [AssignmentAnswer] = []
-    package var selection: SelectionAnswer?
+    package var selection: SelectionAnswer? {
+        get { selections.first }
+        set { selections = newValue.map { [$0] } ?? [] }
+    }
+    /// One at most, in a list because that keeps receipts small, which go from thread to thread.
+    private var selections: [SelectionAnswer] = []
     /// The places of the events an append proposed, in the order they were proposed.
     package var appended: [RecordedEvent] = []
     /// The position of the last event before the answer: the command's own, if it has any.
