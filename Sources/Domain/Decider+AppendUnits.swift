@@ -55,7 +55,7 @@ extension Decider {
         }
         guard case .scoreRecorded(let score) = decidedEvent(first) else { return }
         try score.compare(DocumentReader(proposal.data, "/data", problems), problems)
-        identify(first, since: first, proposal, isProposed: true)
+        identify(first, since: first, proposal)
     }
 
     mutating func appendRetraction(_ proposal: ProposedEvent) throws(Refusal) {
@@ -79,7 +79,7 @@ extension Decider {
         let wrong =
             event.unknownFields(in: proposal.data) + event.contradictions(in: proposal.data)
         guard wrong.isEmpty else { throw .invalid(wrong) }
-        identify(first, since: first, proposal, isProposed: true)
+        identify(first, since: first, proposal)
     }
 }
 

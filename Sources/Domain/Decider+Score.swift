@@ -51,27 +51,24 @@ extension Decider {
     /// Records a score that was found right.
     private mutating func record(_ request: ScoreRequest) {
         let unit = request.unit
-        var placement = facts.placements[unit]
+        let placement = facts.placements[unit]
         let event = LedgerEvent.scoreRecorded(
             ScoreRecorded(
                 unit: unit, variant: placement?.variant, cohort: placement?.cohort,
                 name: request.name, value: request.value, occurredAt: request.occurredAt ?? now,
                 stepID: request.stepID, metadata: request.metadata))
-        propose(recorded)
-        record(event, version: nextVersion(unit, &placement))
-        identify(recorded - 1, request.id, correlation: nil)
+        record(event, version: nextVersion(unit, placement), id: request.id)
     }
 
-    /// Counts one more event of the stream of a unit's scores.
-    private mutating func nextVersion(_ unit: UnitKey, _ placement: inout Placement?) -> Int64 {
-        guard var known = placement else {
+    /// Counts one more event of the stream of a unit's scores: its own, where it has a place.
+    private mutating func nextVersion(_ unit: UnitKey, _ placement: Placement?) -> Int64 {
+        guard var placement else {
             facts.unattributed[unit, default: 0] += 1
             return facts.unattributed[unit, default: 0]
         }
-        known.version += 1
-        place(unit, known)
-        placement = known
-        return known.version
+        placement.version += 1
+        place(unit, placement)
+        return placement.version
     }
 
     /// Takes a score back; one that is taken back already is left as it is.
@@ -85,11 +82,10 @@ extension Decider {
         if known.isRetracted { return }
         facts.scores[request.position]?.isRetracted = true
         let score = known.score
-        var placement = score.variant == nil ? nil : facts.placements[score.unit]
+        let placement = score.variant == nil ? nil : facts.placements[score.unit]
         let retracted = ScoreRetracted(
             score: score, position: request.position, reason: request.reason)
-        propose(recorded)
-        record(.scoreRetracted(retracted), version: nextVersion(score.unit, &placement))
+        record(.scoreRetracted(retracted), version: nextVersion(score.unit, placement))
     }
 }
 

@@ -33,7 +33,10 @@ package struct Decider: Sendable {
         case .assignSubject(let subject, let experiments): try assign(subject, experiments)
         case .select(let request): try select(request)
         case .rollOut(let step, let request): try rollOut(step, request)
-        case .score(let requests): try score(requests)
+        case .score(let requests):
+            try score(requests)
+            // Each request became an event, in their order.
+            decision.proposed = Array(decision.events.indices)
         case .retract(let request): try retract(request)
         case .apply, .step, .append, .createKey, .revokeKey:
             let before = self
@@ -74,10 +77,12 @@ package struct Decider: Sendable {
     }
 
     /// Records an event of a stream whose versions the state does not count.
-    mutating func record(_ event: LedgerEvent, version: Int64) { add(event, version: version) }
+    mutating func record(_ event: LedgerEvent, version: Int64, id: EventID? = nil) {
+        add(event, version: version, id: id)
+    }
 
-    private mutating func add(_ event: LedgerEvent, version: Int64? = nil) {
-        decision.events.append(DecidedEvent(event: event, version: version))
+    private mutating func add(_ event: LedgerEvent, version: Int64?, id: EventID? = nil) {
+        decision.events.append(DecidedEvent(event: event, id: id, version: version))
         nextPosition += 1
     }
 
@@ -93,26 +98,14 @@ package struct Decider: Sendable {
 
     mutating func answer(_ selection: SelectionAnswer) { decision.selection = selection }
 
-    /// Gives the event at an index of the decision an ID of the client's own.
-    mutating func identify(_ index: Int, _ id: EventID?, correlation: String?) {
-        decision.events[index].id = id
-        decision.events[index].correlation = correlation
-    }
-
-    /// Says that the event at an index is what was asked for.
-    mutating func propose(_ index: Int) { decision.proposed.append(index) }
-
     /// Gives the event at an index of the decision, and those since `first` that go with it, what
     /// its proposal brought along.
-    mutating func identify(
-        _ index: Int, since first: Int, _ proposal: ProposedEvent, isProposed: Bool = false
-    ) {
+    mutating func identify(_ index: Int, since first: Int, _ proposal: ProposedEvent) {
         decision.events[index].id = proposal.id
         for each in first..<decision.events.count {
             decision.events[each].correlation = proposal.correlation
         }
-        // Scores have said so themselves.
-        if !isProposed { propose(index) }
+        decision.proposed.append(index)
     }
 
     func decidedEvent(_ index: Int) -> LedgerEvent { decision.events[index].event }

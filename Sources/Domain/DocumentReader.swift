@@ -138,6 +138,14 @@ package struct DocumentReader {
         return nil
     }
 
+    /// The ID that a client gives an event of its own; `what` is what a message calls the event.
+    package func eventID(_ key: String, of what: String) -> EventID? {
+        guard let text = text(key) else { return nil }
+        let id = EventID(text)
+        if id == nil { problem(key, "The ID of \(what) is a UUID.") }
+        return id
+    }
+
     package func id(_ key: String, required: Bool = false) -> ResourceID? {
         guard let text = text(key, required: required) else { return nil }
         if let id = ResourceID(text) { return id }

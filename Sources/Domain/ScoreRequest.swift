@@ -68,10 +68,7 @@ extension ScoreRequest {
     package init?(_ json: JSONValue, _ pointer: String, _ problems: Problems) {
         self.init(json, pointer, problems, allowing: ["id", "onUnknownUnit"])
         let reader = DocumentReader(json, pointer, problems)
-        if let text = reader.text("id") {
-            id = EventID(text)
-            if id == nil { reader.problem("id", "The ID of a score is a UUID.") }
-        }
+        id = reader.eventID("id", of: "a score")
         switch reader.text("onUnknownUnit") {
         case nil, "refuse": break
         case "quarantine": quarantinesUnknown = true

@@ -93,7 +93,8 @@ package final class EventLog: Sendable {
     package func assignments(_ asked: [Question]) async throws -> [AssignmentAnswer] {
         let (state, position) = view.snapshot
         let active = asked.filter { state.experiments[$0.experiment]?.status == .active }
-        var (found, missing) = view.cached(Self.keys(active))
+        var found: [UnitKey: Placement] = [:]
+        let missing = view.cached(Self.keys(active), into: &found)
         if !missing.isEmpty {
             let looked = try await reader.placements(missing)
             view.remember(looked)

@@ -71,9 +71,7 @@ package struct EventReader: Sendable {
         _ filter: EventFilter, to sql: inout String, _ parameters: inout [Parameter]
     ) {
         if !filter.types.isEmpty {
-            var types = BinaryArray(.text)
-            for type in filter.types { types.append(text: type) }
-            parameters.append(.array(types))
+            parameters.append(.array(BinaryArray(texts: filter.types)))
             sql += " AND type = ANY($\(parameters.count)::text[])"
         }
         if let experiment = filter.experiment {

@@ -63,13 +63,12 @@ package final class LedgerView: Sendable {
     /// A run's variant, if it is cached.
     func memoized(_ key: UnitKey) -> Placement? { contents.withLock { $0.cache.find(key) } }
 
-    /// The cached ones among units' variants, and the keys that are not cached.
-    func cached(
-        _ keys: [UnitKey]
-    ) -> (found: [UnitKey: Placement], missing: [UnitKey]) {
-        contents.withLock { contents in
-            var found: [UnitKey: Placement] = [:]
-            found.reserveCapacity(keys.count)
+    /// Adds the cached ones among units' variants to `found`.
+    ///
+    /// - Returns: the keys that are not cached.
+    func cached(_ keys: [UnitKey], into found: inout [UnitKey: Placement]) -> [UnitKey] {
+        found.reserveCapacity(found.count + keys.count)
+        return contents.withLock { contents in
             var missing: [UnitKey] = []
             for key in keys {
                 if let placement = contents.cache.find(key) {
@@ -78,7 +77,7 @@ package final class LedgerView: Sendable {
                     missing.append(key)
                 }
             }
-            return (found, missing)
+            return missing
         }
     }
 

@@ -190,16 +190,8 @@ final class SequencerThread: @unchecked Sendable {
     ) throws {
         var (placed, scored) = (needed.placed, needed.scored)
         if extent != .all {
-            (facts.placements, placed) = sequencer.view.cached(placed)
-            if !scored.isEmpty {
-                let cached = sequencer.view.cached(scored)
-                scored = cached.missing
-                if facts.placements.isEmpty {
-                    facts.placements = cached.found
-                } else {
-                    facts.placements.merge(cached.found) { known, _ in known }
-                }
-            }
+            placed = sequencer.view.cached(placed, into: &facts.placements)
+            scored = sequencer.view.cached(scored, into: &facts.placements)
             sequencer.metrics.cacheHits.increment(by: facts.placements.count)
             sequencer.metrics.cacheMisses.increment(by: placed.count + scored.count)
         }

@@ -148,9 +148,7 @@ enum LookUp {
     }
 
     private static func streams(_ names: [String]) -> Parameter {
-        var streams = BinaryArray(.text, capacity: names.count)
-        for name in names { streams.append(text: name) }
-        return .array(streams)
+        .array(BinaryArray(texts: names))
     }
 
     static func rollouts(
@@ -206,11 +204,9 @@ enum LookUp {
     }
 
     static func keptAnswers(_ keys: [String]) -> Statement {
-        var array = BinaryArray(.text, capacity: keys.count)
-        for key in keys { array.append(text: key) }
-        return Statement(
+        Statement(
             "SELECT key, request, answer FROM ledger.idempotency WHERE key = ANY($1::text[])",
-            [.array(array)])
+            [.array(BinaryArray(texts: keys))])
     }
 
     static func keptAnswers(_ rows: Rows) throws -> [String: KeptAnswer] {

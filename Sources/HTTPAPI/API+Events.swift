@@ -25,10 +25,7 @@ extension API {
     private func append(_ request: Request, _ actor: String) async throws -> Response {
         let body = try await request.bytes()
         let (values, isSingle) = try request.values(in: body)
-        guard !values.isEmpty, values.count <= Limits.batchLengthMax else {
-            throw HTTPProblem.malformed(
-                "Send 1 to \(Limits.batchLengthMax) events, not \(values.count).")
-        }
+        try HTTPProblem.refuse(count: values.count, of: "events")
         var proposals: [ProposedEvent] = []
         var problems: [Problem] = []
         for (index, value) in values.enumerated() {
@@ -181,11 +178,7 @@ extension ProposedEvent {
         reader.allow(["type", "data", "id", "stream", "expectedVersion", "correlation"])
         let type = reader.text("type", required: true)
         if json["data"]?.object == nil { reader.problem("data", "data is required: an object.") }
-        let id = reader.text("id").flatMap { text -> EventID? in
-            let id = EventID(text)
-            if id == nil { reader.problem("id", "The ID of an event is a UUID.") }
-            return id
-        }
+        let id = reader.eventID("id", of: "an event")
         let stream = reader.text("stream")
         let correlation = reader.text("correlation", max: Limits.correlationBytesMax)
         let expected = Self.expectedVersion(json["expectedVersion"])

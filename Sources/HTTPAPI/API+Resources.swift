@@ -191,10 +191,7 @@ extension API {
         in body: [UInt8], of request: Request
     ) throws -> ([ResourceDocument], isList: Bool) {
         let (values, isList) = try values(in: body, of: request)
-        guard !values.isEmpty, values.count <= Limits.batchLengthMax else {
-            throw HTTPProblem.malformed(
-                "Send 1 to \(Limits.batchLengthMax) documents, not \(values.count).")
-        }
+        try HTTPProblem.refuse(count: values.count, of: "documents")
         var documents: [ResourceDocument] = []
         var problems: [Problem] = []
         for (index, value) in values.enumerated() {

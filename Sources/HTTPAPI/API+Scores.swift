@@ -57,10 +57,7 @@ extension API {
             return usual
         }
         let (values, isSingle) = try request.values(in: body)
-        guard !values.isEmpty, values.count <= Limits.batchLengthMax else {
-            throw HTTPProblem.malformed(
-                "Send 1 to \(Limits.batchLengthMax) scores, not \(values.count).")
-        }
+        try HTTPProblem.refuse(count: values.count, of: "scores")
         let problems = Problems()
         let scores = values.enumerated().compactMap { index, value in
             ScoreRequest(value, isSingle ? "" : "/\(index)", problems)
@@ -154,11 +151,7 @@ extension API {
         let reader = DocumentReader(try request.json(from: body), "", problems)
         reader.allow(["position", "id", "reason"])
         let position = reader.integer("position")
-        let id = reader.text("id").flatMap { text -> EventID? in
-            let id = EventID(text)
-            if id == nil { reader.problem("id", "The ID of a score is a UUID.") }
-            return id
-        }
+        let id = reader.eventID("id", of: "a score")
         let reason = reader.text("reason")
         if (position == nil) == (id == nil), problems.list.isEmpty {
             reader.problem("position", "Name the score by its position or by its id.")

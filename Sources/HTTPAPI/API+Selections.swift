@@ -174,10 +174,7 @@ extension API {
             throw Refusal.invalid(
                 problems.list.map { Problem(places.place(of: $0.pointer), $0.detail) })
         }
-        guard !entries.isEmpty, entries.count <= Limits.batchLengthMax else {
-            throw HTTPProblem.malformed(
-                "Send 1 to \(Limits.batchLengthMax) entries, not \(entries.count).")
-        }
+        try HTTPProblem.refuse(count: entries.count, of: "entries")
         return (entries, places)
     }
 }

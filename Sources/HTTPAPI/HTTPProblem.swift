@@ -73,6 +73,13 @@ extension HTTPProblem {
             problems: pointer.isEmpty ? [] : [Problem(pointer, detail)])
     }
 
+    /// Refuses a list of nothing, and one that is too long.
+    static func refuse(count: Int, of what: String) throws {
+        guard (1...Limits.batchLengthMax).contains(count) else {
+            throw malformed("Send 1 to \(Limits.batchLengthMax) \(what), not \(count).")
+        }
+    }
+
     static func parameter(_ name: String, _ detail: String) -> HTTPProblem {
         HTTPProblem(
             .badRequest, "malformed-parameter", "A parameter can't be used", "\(name): \(detail)")

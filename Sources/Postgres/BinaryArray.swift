@@ -60,6 +60,12 @@ package struct BinaryArray: Sendable {
     private static let hasNullsOffset = 4
     private static let countOffset = 12
 
+    /// An array of texts.
+    package init(texts: [String]) {
+        self.init(.text, capacity: texts.count)
+        for text in texts { append(text: text) }
+    }
+
     package init(_ element: Element, capacity: Int = 0) {
         self.element = element
         buffer = BinaryBuffer(capacity: 20 + capacity * element.sizeExpected)

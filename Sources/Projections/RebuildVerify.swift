@@ -107,7 +107,10 @@ extension RebuildVerifyReport {
                AND a.attname <> ALL ($2::text[])
              ORDER BY a.attnum
             """,
-            [.text("\(ProjectionSchema.next).\(table.name)"), .array(texts(table.key))])
+            [
+                .text("\(ProjectionSchema.next).\(table.name)"),
+                .array(BinaryArray(texts: table.key)),
+            ])
         let compared = (0..<columns.count).map { row in
             Column(name: columns.text(row, 0), isJSON: columns.bool(row, 1))
         }
@@ -138,12 +141,6 @@ extension RebuildVerifyReport {
             let cast = isJSON ? "::text" : ""
             return "h.\(name)\(cast) IS DISTINCT FROM e.\(name)\(cast)"
         }
-    }
-
-    private func texts(_ values: [String]) -> BinaryArray {
-        var array = BinaryArray(.text)
-        for value in values { array.append(text: value) }
-        return array
     }
 
     /// Differences of a table: their number in every row, and beside it the first of them.

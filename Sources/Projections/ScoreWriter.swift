@@ -99,8 +99,7 @@ struct ScoreWriter {
         _ units: [UnitSeries], through position: Int64, _ connection: Connection
     ) throws -> [UnitSeries: UnitScores] {
         if units.isEmpty { return [:] }
-        var streams = BinaryArray(.text, capacity: units.count)
-        for unit in units { streams.append(text: unit.key?.stream ?? "") }
+        let streams = BinaryArray(texts: units.map { $0.key?.stream ?? "" })
         let rows = try connection.query(
             """
             SELECT k.n, e.position, e.type = 'ScoreRetracted', e.data
@@ -136,20 +135,15 @@ struct ScoreWriter {
     }
 
     private static func keys(_ units: [UnitSeries]) -> [Parameter] {
-        keys(units.map(\.series)) + [.array(texts(units.map(\.unit)))]
+        keys(units.map(\.series)) + [.array(BinaryArray(texts: units.map(\.unit)))]
     }
 
     private static func keys(_ series: [ScoreSeries]) -> [Parameter] {
         [
-            .array(texts(series.map(\.function))), .array(texts(series.map(\.experiment))),
-            .array(texts(series.map(\.name))),
+            .array(BinaryArray(texts: series.map(\.function))),
+            .array(BinaryArray(texts: series.map(\.experiment))),
+            .array(BinaryArray(texts: series.map(\.name))),
         ]
-    }
-
-    private static func texts(_ values: [String]) -> BinaryArray {
-        var array = BinaryArray(.text, capacity: values.count)
-        for value in values { array.append(text: value) }
-        return array
     }
 
     /// Units with more than one score have a row.
@@ -252,7 +246,9 @@ struct ScoreWriter {
     private static func keys(_ arms: [ScoreArmKey]) -> [Parameter] {
         var cohorts = BinaryArray(.int32, capacity: arms.count)
         for arm in arms { cohorts.append(arm.cohort) }
-        return keys(arms.map(\.series)) + [.array(cohorts), .array(texts(arms.map(\.variant)))]
+        return keys(arms.map(\.series)) + [
+            .array(cohorts), .array(BinaryArray(texts: arms.map(\.variant))),
+        ]
     }
 
     /// Writes arms; those without units have no row.
