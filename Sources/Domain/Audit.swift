@@ -65,6 +65,7 @@ extension LedgerEvent {
             return AuditedChange(
                 summary: "key \(id) revoked", before: .object([.init("revoked", false)]),
                 after: .object([.init("revoked", true)]))
+        case .webhook(let id, let change): return change.audited(id)
         }
     }
 }
@@ -107,6 +108,46 @@ extension [FieldChange] {
             summary: "\(what): \(fields.joined(separator: ", ")) changed",
             before: .object(map { .init($0.field.rawValue, $0.before) }),
             after: .object(map { .init($0.field.rawValue, $0.after) }))
+    }
+}
+
+extension WebhookChange {
+    fileprivate func audited(_ id: String) -> AuditedChange {
+        func change(
+            _ what: String, _ before: JSONValue = .null, _ after: JSONValue = .null
+        ) -> AuditedChange {
+            AuditedChange(summary: "webhook \(id) \(what)", before: before, after: after)
+        }
+        func status(_ text: String) -> JSONValue { .object([.init("status", .string(text))]) }
+        switch self {
+        case .created(let settings, _, _): return change("created", .null, settings.audited)
+        case .updated(let before, let after):
+            return change("updated", before.audited, after.audited)
+        case .secretRotated: return change("secret rotated")
+        case .paused: return change("paused", status("active"), status("paused"))
+        case .resumed(let from): return change("resumed", status(from), status("active"))
+        case .disabled(let reason):
+            return change("disabled: \(reason)", status("active"), status("disabled"))
+        case .removed(let last): return change("removed", last.audited)
+        case .replayRequested(let replay):
+            return change(
+                "replay \(replay.number) of positions \(replay.from) to \(replay.through) "
+                    + "requested")
+        case .replayCancelled(let number): return change("replay \(number) cancelled")
+        case .replayCompleted(let number): return change("replay \(number) completed")
+        case .redelivered(let positions):
+            return change("\(positions.count) set-aside events to be delivered again")
+        }
+    }
+}
+
+extension WebhookSettings {
+    fileprivate var audited: JSONValue {
+        json { writer in
+            writer.beginObject()
+            writer.members(of: self)
+            writer.endObject()
+        }
     }
 }
 

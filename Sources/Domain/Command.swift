@@ -22,6 +22,8 @@ package enum Command: Sendable {
     case retract(RetractionRequest)
     indirect case createKey(Key)
     case revokeKey(id: String)
+    /// Create an endpoint for webhooks, or change the one of that ID.
+    indirect case webhook(String, WebhookCommand)
 }
 
 package struct ApplyOptions: Sendable, Equatable {

@@ -23,6 +23,10 @@ extension Decider {
             throw .invalid([
                 Problem("/type", "Keys are made and revoked with ledger keys, not by an append.")
             ])
+        case let type where type.hasPrefix("Webhook"):
+            throw .invalid([
+                Problem("/type", "Webhooks are managed with ledger webhook, not by an append.")
+            ])
         case "StepExperimentCreated", "ExperimentDefinitionChanged":
             throw .invalid([
                 Problem("/type", "Code declares step experiments with POST /v1/selections.")
@@ -128,7 +132,7 @@ extension Decider {
             try apply(ExperimentDocument(experiment), ApplyOptions())
         case .experiment(let id, _, let change): try perform(change, id)
         case .assignmentMade, .stepCreated, .definitionChanged, .variantSelected, .rolloutChanged,
-            .scoreRecorded, .scoreRetracted, .keyCreated, .keyRevoked:
+            .scoreRecorded, .scoreRetracted, .keyCreated, .keyRevoked, .webhook:
             return
         }
     }

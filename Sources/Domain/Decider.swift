@@ -38,7 +38,7 @@ package struct Decider: Sendable {
             // Each request became an event, in their order.
             decision.proposed = Array(decision.events.indices)
         case .retract(let request): try retract(request)
-        case .apply, .step, .append, .createKey, .revokeKey:
+        case .apply, .step, .append, .createKey, .revokeKey, .webhook:
             let before = self
             do throws(Refusal) { try decideAtomically(command) } catch {
                 self = before
@@ -56,6 +56,7 @@ package struct Decider: Sendable {
         case .append(let proposals): try append(proposals)
         case .createKey(let key): try create(key)
         case .revokeKey(let id): try revokeKey(id)
+        case .webhook(let id, let command): try change(id, command)
         case .assign, .assignSubject, .select, .rollOut, .score, .retract: return
         }
     }

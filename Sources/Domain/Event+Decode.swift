@@ -17,6 +17,9 @@ extension LedgerEvent {
         "ExperimentEnded", "ExperimentArchived", "ExperimentReopened", "AssignmentMade",
         "StepExperimentCreated", "ExperimentDefinitionChanged", "VariantSelected",
         "RolloutChanged", "ScoreRecorded", "ScoreRetracted", "KeyCreated", "KeyRevoked",
+        "WebhookCreated", "WebhookUpdated", "WebhookSecretRotated", "WebhookPaused",
+        "WebhookResumed", "WebhookDisabled", "WebhookRemoved", "WebhookReplayRequested",
+        "WebhookReplayCancelled", "WebhookReplayCompleted", "WebhookRedelivered",
     ]
 
     /// Reads an event back from its type and data.
@@ -49,6 +52,10 @@ extension LedgerEvent {
         case "KeyCreated": self = .keyCreated(try reader.key())
         case "KeyRevoked": self = .keyRevoked(id: try reader.text("key"))
         default:
+            if let change = try WebhookChange(reader) {
+                self = .webhook(try reader.text("webhook"), change)
+                return
+            }
             guard let change = try ExperimentChange(reader) else {
                 throw reader.error("", "unknown event type")
             }

@@ -65,6 +65,10 @@ extension LedgerEvent {
         case .keyRevoked(let id):
             writer.key("key")
             writer.string(id)
+        case .webhook(let id, let change):
+            writer.key("webhook")
+            writer.string(id)
+            writer.members(of: change)
         }
         writer.endObject()
         return writer.bytes

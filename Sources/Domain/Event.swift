@@ -18,6 +18,7 @@ package enum LedgerEvent: Sendable, Equatable {
     indirect case scoreRetracted(ScoreRetracted)
     indirect case keyCreated(Key)
     case keyRevoked(id: String)
+    indirect case webhook(String, WebhookChange)
 }
 
 /// What can happen to an experiment.
@@ -81,6 +82,7 @@ extension LedgerEvent {
         case .scoreRetracted: "ScoreRetracted"
         case .keyCreated: "KeyCreated"
         case .keyRevoked: "KeyRevoked"
+        case .webhook(_, let change): change.type
         }
     }
 
@@ -108,6 +110,7 @@ extension LedgerEvent {
         case .scoreRetracted(let retracted): retracted.score.stream
         case .keyCreated(let key): StreamName.key(key.id)
         case .keyRevoked(let id): StreamName.key(id)
+        case .webhook(let id, _): StreamName.webhook(id)
         }
     }
 }

@@ -87,7 +87,7 @@ package struct FactsNeeded: Sendable {
         case .score(let requests): for request in requests { add(request) }
         case .retract(let request): scores.append(request.position)
         case .append(let proposals): for proposal in proposals { add(proposal) }
-        case .apply, .step, .createKey, .revokeKey: return
+        case .apply, .step, .createKey, .revokeKey, .webhook: return
         }
     }
 

@@ -52,6 +52,7 @@ package enum StreamName {
     package static func subjectType(_ id: ResourceID) -> String { "subjecttype/\(id.text)" }
     package static func experiment(_ id: ResourceID) -> String { "experiment/\(id.text)" }
     package static func key(_ id: String) -> String { "key/\(encoded(id))" }
+    package static func webhook(_ id: String) -> String { "webhook/\(id)" }
 
     package static func assignment(_ experiment: ResourceID, _ subject: String) -> String {
         "assignment/\(experiment.text)/\(encoded(subject))"
@@ -97,7 +98,9 @@ package enum StreamName {
     package static func encodedPart(_ part: String) -> String { encoded(part) }
 
     /// Streams whose events make up the state that decisions need in memory.
-    package static let statePrefixes = ["lab/", "subjecttype/", "experiment/", "step/", "key/"]
+    package static let statePrefixes = [
+        "lab/", "subjecttype/", "experiment/", "step/", "key/", "webhook/",
+    ]
 
     private static func encoded(_ part: String) -> String {
         guard part.utf8.contains(where: { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "%") })

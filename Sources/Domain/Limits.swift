@@ -47,6 +47,24 @@ package enum Limits {
     /// Milliseconds that results wait for the projections to hold what is recorded already.
     package static let freshResultsMilliseconds = 500
 
+    // MARK: Webhooks
+
+    package static let webhooksMax = 10_000
+    package static let webhookIDBytesMax = 64
+    package static let webhookURLBytesMax = 2_048
+    package static let webhookPatternsMax = 64
+    package static let webhookNetworksMax = 32
+    package static let webhookHeadersMax = 16
+    package static let webhookHeaderBytesMax = 2_048
+    /// Certificates and authorities, as PEM.
+    package static let webhookPEMBytesMax = 65_536
+    /// Events in one request.
+    package static let webhookBatchCountMax = 10_000
+    /// Bytes of one request, before compression.
+    package static let webhookBatchBytesMax = 8 << 20
+    /// Hours for which a replaced secret is still signed with.
+    package static let webhookRotationHours = 24
+
     // MARK: Sequencer
 
     /// Submissions waiting for the sequencer; beyond it the answer is 503.

@@ -19,6 +19,7 @@ package struct State: Sendable, Equatable {
     package private(set) var subjectTypes: [ResourceID: Group]
     package private(set) var experiments: [ResourceID: Experiment] = [:]
     package private(set) var keys: [String: Key] = [:]
+    package private(set) var webhooks: [String: Webhook] = [:]
     /// Experiments that code declares.
     package private(set) var steps: [StepKey: DeclaredExperiment] = [:]
     /// Versions of the streams of resources and keys.
@@ -64,8 +65,22 @@ package struct State: Sendable, Equatable {
             key.createdAt = context.recordedAt
             keys[key.id] = key
         case .keyRevoked(let id): keys[id]?.revokedAt = context.recordedAt
+        case .webhook(let id, let change): evolve(id, change, context)
         }
         versions[event.stream, default: 0] += 1
+    }
+
+    private mutating func evolve(
+        _ id: String, _ change: WebhookChange, _ context: EventContext
+    ) {
+        if case .created(let settings, let secret, let start) = change {
+            webhooks[id] = Webhook(
+                id: id, settings: settings, secret: secret, start: start,
+                createdPosition: context.position, createdAt: context.recordedAt,
+                updatedAt: context.recordedAt)
+        } else {
+            webhooks[id] = webhooks[id]?.evolved(change, context)
+        }
     }
 
     private mutating func setGroup(_ kind: ResourceKind, _ group: Group) {

@@ -104,7 +104,7 @@ struct Submission: Sendable {
         case .rollOut(_, let request): request.entries.count
         case .select: 2
         case .apply(let documents, _): documents.count * 4
-        case .step, .retract, .createKey, .revokeKey: 1
+        case .step, .retract, .createKey, .revokeKey, .webhook: 1
         }
     }
 

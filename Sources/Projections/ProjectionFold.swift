@@ -185,7 +185,7 @@ struct ProjectionFold: Sendable {
             rollouts[RolloutKey(changed.step, changed.key)] = RolloutRow(
                 variant: changed.variant, context)
         case .assignmentMade, .variantSelected, .scoreRecorded, .scoreRetracted, .keyCreated,
-            .keyRevoked:
+            .keyRevoked, .webhook:
             break
         }
         state.evolve(event, at: context)
