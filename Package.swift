@@ -19,6 +19,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
+let heap = Target.Dependency.product(name: "HeapModule", package: "swift-collections")
 let lifecycle = Target.Dependency.product(
     name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
@@ -30,6 +32,7 @@ let package = Package(
     products: [.executable(name: "ledger", targets: ["ledger"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
@@ -41,8 +44,10 @@ let package = Package(
             name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(
             name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         module("Postgres", ["CPostgres"]),
         module("Curl", ["CCurl"]),
+        module("Gzip", ["CZlib"]),
         module("JSON"),
         .target(
             name: "Schema", path: "schema", exclude: ["openapi.yaml"],
@@ -57,6 +62,12 @@ let package = Package(
             [
                 "EventLog", "Domain", "JSON", "Postgres", "Schema", "Statistics", "Telemetry",
                 crypto, logging,
+            ]),
+        module(
+            "Webhooks",
+            [
+                "Curl", "Domain", "EventLog", "Gzip", "JSON", "Postgres", "Telemetry", crypto,
+                deque, heap, logging,
             ]),
         module("Statistics"),
         module("Telemetry", [logging]),

@@ -11,6 +11,8 @@ package enum Schema {
         text(PackageResources._007_position_at_sql),
         text(PackageResources._008_claim_head_sql),
         text(PackageResources._009_selection_run_sql),
+        text(PackageResources._010_webhook_progress_sql),
+        text(PackageResources._011_webhook_failures_sql),
     ]
 
     /// Tables of the projections, to be made in the first schema of the search path.

@@ -14,6 +14,8 @@ package struct CurlError: Error, Equatable, CustomStringConvertible {
         case untrusted
         /// The response's headers or body are larger than allowed.
         case tooLarge
+        /// The caller does not permit connections to the address.
+        case forbiddenAddress
         /// The connection broke, or what came is not HTTP.
         case broken
     }
@@ -54,20 +56,7 @@ package struct CurlError: Error, Equatable, CustomStringConvertible {
     }
 
     /// The host and port of a URL, or the URL where it has none.
-    private static func place(of url: String) -> String {
-        guard let parsed = curl_url() else { return url }
-        defer { curl_url_cleanup(parsed) }
-        func part(_ part: CURLUPart) -> String? {
-            var text: UnsafeMutablePointer<CChar>?
-            guard curl_url_get(parsed, part, &text, UInt32(CURLU_DEFAULT_PORT)) == CURLUE_OK,
-                let text
-            else { return nil }
-            defer { curl_free(text) }
-            return String(cString: text)
-        }
-        guard curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK,
-            let host = part(CURLUPART_HOST), let port = part(CURLUPART_PORT)
-        else { return url }
-        return "\(host):\(port)"
+    static func place(of url: String) -> String {
+        URLParts(url)?.place ?? url
     }
 }

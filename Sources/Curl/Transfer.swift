@@ -5,27 +5,10 @@ import CCurl
 /// It blocks its thread and belongs to it. It follows no redirect, takes no proxy from the
 /// environment, and keeps no cookies.
 package final class Transfer {
-    let easy: UnsafeMutableRawPointer
-    private let errorText: UnsafeMutablePointer<CChar>
-    /// The first option that this libcurl did not take: what it forbids is not to be sent.
-    var setupCode = CURLE_OK
+    private let handle = EasyHandle()
 
     /// Makes a transfer that has no connection yet.
-    package init() {
-        guard Self.globalInit == CURLE_OK, let easy = curl_easy_init() else {
-            fatalError("libcurl could not be set up: out of memory")
-        }
-        self.easy = easy
-        errorText = .allocate(capacity: Int(CURL_ERROR_SIZE))
-        errorText.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
-    }
-
-    deinit {
-        curl_easy_cleanup(easy)
-        errorText.deallocate()
-    }
-
-    private static let globalInit = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
+    package init() {}
 
     /// Sends `request` and waits for the whole response, whose body has at most `bodyBytesMax`.
     package func perform(
@@ -76,22 +59,17 @@ package final class Transfer {
         if let reason = request.reasonNotToSend {
             return .failure(CurlError(kind: .invalidRequest, description: reason))
         }
-        let headers = HeaderList(request)
+        let headers = HeaderList(request.headers)
         return withExtendedLifetime((exchange, headers)) {
             (request.body ?? []).withUnsafeBytes { body in
                 prepare(request, headers, body, exchange)
-                let code = setupCode == CURLE_OK ? curl_easy_perform(easy) : setupCode
-                return code == CURLE_OK ? .success(()) : .failure(error(code, request))
+                let code =
+                    handle.setupCode == CURLE_OK
+                    ? curl_easy_perform(handle.pointer) : handle.setupCode
+                return code == CURLE_OK
+                    ? .success(()) : .failure(handle.error(code, url: request.url))
             }
         }
-    }
-
-    private func error(_ code: CURLcode, _ request: Request) -> CurlError {
-        var systemError = 0
-        curl_get_long(easy, CURLINFO_OS_ERRNO, &systemError)
-        return CurlError(
-            code: code, systemError: systemError, url: request.url,
-            detail: String(cString: errorText))
     }
 
     /// Sets every option anew; the connections outlast the reset.
@@ -101,53 +79,45 @@ package final class Transfer {
         _ body: UnsafeRawBufferPointer,
         _ exchange: Exchange
     ) {
-        curl_easy_reset(easy)
-        setupCode = CURLE_OK
-        errorText[0] = 0
-        set(CURLOPT_ERRORBUFFER, errorText)
-        set(CURLOPT_NOSIGNAL, 1)
-        set(CURLOPT_PROXY, "")
-        set(CURLOPT_PROTOCOLS_STR, "http,https")
-        set(CURLOPT_FOLLOWLOCATION, 0)
-        set(CURLOPT_NETRC, Int(CURL_NETRC_IGNORED.rawValue))
-        set(CURLOPT_TCP_KEEPALIVE, 1)
+        handle.reset()
+        handle.setCommonOptions()
         // An ID may be `..`, which libcurl would take for a step up.
-        set(CURLOPT_PATH_AS_IS, 1)
-        set(CURLOPT_TIMEOUT_MS, request.timeoutMilliseconds ?? 0)
-        set(CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeoutMilliseconds)
-        set(CURLOPT_URL, request.url)
-        set(CURLOPT_HTTPHEADER, headers.first)
+        handle.set(CURLOPT_PATH_AS_IS, 1)
+        handle.set(CURLOPT_TIMEOUT_MS, request.timeoutMilliseconds ?? 0)
+        handle.set(CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeoutMilliseconds)
+        handle.set(CURLOPT_URL, request.url)
+        handle.set(CURLOPT_HTTPHEADER, headers.first)
         setMethod(request, body)
         receive(into: exchange)
     }
 
     private func setMethod(_ request: Request, _ body: UnsafeRawBufferPointer) {
         switch request.method {
-        case "GET" where request.body == nil: set(CURLOPT_HTTPGET, 1)
-        case "HEAD": set(CURLOPT_NOBODY, 1)
+        case "GET" where request.body == nil: handle.set(CURLOPT_HTTPGET, 1)
+        case "HEAD": handle.set(CURLOPT_NOBODY, 1)
         case let method:
-            set(CURLOPT_POST, 1)
-            set(CURLOPT_POSTFIELDSIZE_LARGE, offset: body.count)
+            handle.set(CURLOPT_POST, 1)
+            handle.set(CURLOPT_POSTFIELDSIZE_LARGE, offset: body.count)
             if body.isEmpty {
-                set(CURLOPT_POSTFIELDS, "")
+                handle.set(CURLOPT_POSTFIELDS, "")
             } else {
-                set(CURLOPT_POSTFIELDS, body.baseAddress)
+                handle.set(CURLOPT_POSTFIELDS, body.baseAddress)
             }
-            set(CURLOPT_CUSTOMREQUEST, method)
+            handle.set(CURLOPT_CUSTOMREQUEST, method)
         }
     }
 
     private func receive(into exchange: Exchange) {
         let context = Unmanaged.passUnretained(exchange).toOpaque()
-        set(CURLOPT_HEADERDATA, context)
-        set(CURLOPT_HEADERFUNCTION) { bytes, _, count, context in
+        handle.set(CURLOPT_HEADERDATA, context)
+        handle.set(CURLOPT_HEADERFUNCTION) { bytes, _, count, context in
             guard let context else { return 0 }
             let exchange = Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue()
             let line = UnsafeRawBufferPointer(start: bytes, count: count)
             return exchange.receive(line: line) ? count : 0
         }
-        set(CURLOPT_WRITEDATA, context)
-        set(CURLOPT_WRITEFUNCTION) { bytes, _, count, context in
+        handle.set(CURLOPT_WRITEDATA, context)
+        handle.set(CURLOPT_WRITEFUNCTION) { bytes, _, count, context in
             guard let context else { return 0 }
             let exchange = Unmanaged<Exchange>.fromOpaque(context).takeUnretainedValue()
             let piece = UnsafeRawBufferPointer(start: bytes, count: count)

@@ -97,6 +97,22 @@ package enum StreamName {
     /// A part of a stream's name, as it stands there.
     package static func encodedPart(_ part: String) -> String { encoded(part) }
 
+    /// What a part of a stream's name stands for.
+    package static func decodedPart(_ part: some Collection<UInt8>) -> String {
+        var bytes: [UInt8] = []
+        var rest = part[...]
+        while let byte = rest.popFirst() {
+            guard byte == UInt8(ascii: "%") else {
+                bytes.append(byte)
+                continue
+            }
+            // Only these two are ever encoded: `%2F` and `%25`.
+            bytes.append(rest.dropFirst().first == UInt8(ascii: "F") ? UInt8(ascii: "/") : byte)
+            rest = rest.dropFirst(2)
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// Streams whose events make up the state that decisions need in memory.
     package static let statePrefixes = [
         "lab/", "subjecttype/", "experiment/", "step/", "key/", "webhook/",

@@ -20,6 +20,8 @@ package struct State: Sendable, Equatable {
     package private(set) var experiments: [ResourceID: Experiment] = [:]
     package private(set) var keys: [String: Key] = [:]
     package private(set) var webhooks: [String: Webhook] = [:]
+    /// Of the last event that changed a resource, a key or a webhook.
+    package private(set) var changedPosition: Int64 = 0
     /// Experiments that code declares.
     package private(set) var steps: [StepKey: DeclaredExperiment] = [:]
     /// Versions of the streams of resources and keys.
@@ -68,6 +70,7 @@ package struct State: Sendable, Equatable {
         case .webhook(let id, let change): evolve(id, change, context)
         }
         versions[event.stream, default: 0] += 1
+        changedPosition = context.position
     }
 
     private mutating func evolve(

@@ -16,8 +16,11 @@ package final class EventLog: Sendable {
     package let view: LedgerView
     package let sequencer: Sequencer
     package let reader: EventReader
+    /// Under which this node leads.
+    package let epoch: Int64
 
-    private init(view: LedgerView, sequencer: Sequencer, reader: EventReader) {
+    private init(view: LedgerView, sequencer: Sequencer, reader: EventReader, epoch: Int64) {
+        self.epoch = epoch
         self.view = view
         self.sequencer = sequencer
         self.reader = reader
@@ -51,7 +54,8 @@ package final class EventLog: Sendable {
                 sequencer: sequencer, conninfo: conninfo, connection: connection,
                 core: SequencerCore(head: head, state: state)))
         let pool = ConnectionPool(conninfo: conninfo, size: readers, name: "ledger reader")
-        return EventLog(view: view, sequencer: sequencer, reader: EventReader(pool: pool))
+        return EventLog(view: view, sequencer: sequencer, reader: EventReader(pool: pool),
+            epoch: head.epoch)
     }
 
     // MARK: Variants

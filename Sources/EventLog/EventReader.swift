@@ -29,9 +29,6 @@ package struct EventReader: Sendable {
 
     package init(pool: ConnectionPool) { self.pool = pool }
 
-    private static let columns =
-        "position, id, stream, version, type, recorded_at, actor, data, correlation"
-
     /// The events after a position, in order, at most `limit`, looking no further than `through`.
     package func events(
         after: Int64, through: Int64, limit: Int, matching filter: EventFilter = EventFilter()
@@ -41,7 +38,7 @@ package struct EventReader: Sendable {
         }
         let end = filter.isEmpty ? through : min(through, after + Self.window)
         var sql = """
-            SELECT \(Self.columns) FROM ledger.events
+            SELECT \(LogScan.eventColumns) FROM ledger.events
              WHERE position > $1 AND position <= $2
             """
         var parameters: [Parameter] = [.int64(after), .int64(end)]
@@ -56,7 +53,7 @@ package struct EventReader: Sendable {
         _ stream: String, _ after: Int64, _ through: Int64, _ limit: Int, _ filter: EventFilter
     ) async throws -> EventPage {
         var sql = """
-            SELECT \(Self.columns) FROM ledger.events
+            SELECT \(LogScan.eventColumns) FROM ledger.events
              WHERE stream = $3 AND position > $1 AND position <= $2
             """
         var parameters: [Parameter] = [.int64(after), .int64(through), .text(stream)]
@@ -91,7 +88,7 @@ package struct EventReader: Sendable {
         }
     }
 
-    static func events(_ rows: Rows) throws -> [StoredEvent] {
+    package static func events(_ rows: Rows) throws -> [StoredEvent] {
         try (0..<rows.count).map { row in
             guard let id = EventID(bytes: rows.uuid(row, 1)) else {
                 throw CorruptLogError(description: "an event's id is malformed")
@@ -131,7 +128,7 @@ package struct EventReader: Sendable {
             events += try self.events(
                 connection.query(
                     """
-                    SELECT \(columns) FROM ledger.events
+                    SELECT \(LogScan.eventColumns) FROM ledger.events
                      WHERE stream >= $1 AND stream < $2 AND position <= $3
                     """, [.text(prefix), .text(end), .int64(position)]))
         }
@@ -161,7 +158,7 @@ package struct EventReader: Sendable {
         let prefix = experiment.placementPrefix
         return try await read(
             """
-            SELECT \(Self.columns) FROM ledger.events
+            SELECT \(LogScan.eventColumns) FROM ledger.events
              WHERE stream > $1 AND stream < $2 AND version = 1 AND position <= $3
              ORDER BY stream LIMIT \(limit)
             """,
@@ -175,7 +172,7 @@ package struct EventReader: Sendable {
         guard isValidSubject(run) else { return [] }
         return try await read(
             """
-            SELECT \(Self.columns) FROM ledger.events
+            SELECT \(LogScan.eventColumns) FROM ledger.events
              WHERE split_part(stream, '/', 4) = $1 AND version = 1 AND type = 'VariantSelected'
                AND position <= $2
              ORDER BY position LIMIT \(Limits.batchLengthMax)
@@ -190,7 +187,7 @@ package struct EventReader: Sendable {
         let prefix = StreamName.rollouts(of: step)
         return try await read(
             """
-            SELECT DISTINCT ON (stream) \(Self.columns) FROM ledger.events
+            SELECT DISTINCT ON (stream) \(LogScan.eventColumns) FROM ledger.events
              WHERE stream > $1 AND stream < $2 AND position <= $3
              ORDER BY stream, version DESC LIMIT \(limit)
             """,

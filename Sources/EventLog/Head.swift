@@ -15,6 +15,8 @@ package struct Head: Sendable, Equatable {
 /// The database holds what this program did not write.
 package struct CorruptLogError: Error, Sendable, CustomStringConvertible {
     package let description: String
+
+    package init(description: String) { self.description = description }
 }
 
 extension Head {

@@ -27,6 +27,9 @@ package final class LedgerView: Sendable {
 
     package var position: Int64 { contents.withLock { $0.position } }
 
+    /// Of the last event that changed a resource, a key or a webhook.
+    package var changedPosition: Int64 { contents.withLock { $0.state.changedPosition } }
+
     /// The key with an ID, if there is one.
     package func key(_ id: String) -> Key? { contents.withLock { $0.state.keys[id] } }
 

@@ -4,7 +4,7 @@ import Postgres
 /// Reads long stretches of the log in order, through one COPY.
 package enum LogScan {
     /// A whole event, for ``StoredEvent/init(_:)``.
-    static let eventColumns =
+    package static let eventColumns =
         "position, id, stream, version, type, recorded_at, actor, data, correlation"
 
     /// Makes the session's plans follow the index on positions, whatever the statistics say.
@@ -52,7 +52,7 @@ package enum LogScan {
 
 extension StoredEvent {
     /// Reads what follows the position among ``LogScan/eventColumns``.
-    init(position: Int64, _ fields: inout CopyFields) throws {
+    package init(position: Int64, _ fields: inout CopyFields) throws {
         guard let id = EventID(bytes: Array(fields.bytes())) else {
             throw CorruptLogError(description: "the id of event \(position) is malformed")
         }

@@ -26,6 +26,21 @@ package struct StoredEvent: Sendable, Equatable {
     package var data: [UInt8]
     package var correlation: String?
 
+    package init(
+        position: Int64, id: EventID, stream: String, version: Int64, type: String,
+        recordedAt: Timestamp, actor: String, data: [UInt8], correlation: String? = nil
+    ) {
+        self.position = position
+        self.id = id
+        self.stream = stream
+        self.version = version
+        self.type = type
+        self.recordedAt = recordedAt
+        self.actor = actor
+        self.data = data
+        self.correlation = correlation
+    }
+
     /// Appends the event's line, without a line break.
     package func writeLine(to writer: inout JSONWriter) {
         writer.line(

@@ -19,13 +19,21 @@ package final class ConnectionPool: Sendable {
     private let queue: JobQueue<Job>
     private let threads: [OSThread]
 
-    package init(conninfo: String, size: Int, name: String, queueMax: Int = 1024) {
+    /// - Parameter prepare: is called with each connection once it is made.
+    package init(
+        conninfo: String, size: Int, name: String, queueMax: Int = 1024,
+        prepare: @escaping @Sendable (Connection) throws(PostgresError) -> Void = { _ in }
+    ) {
         precondition(size > 0, "a pool needs a connection")
         let queue = JobQueue<Job>(countMax: queueMax)
         self.queue = queue
         threads = (0..<size).map { index in
             OSThread.start(name: "\(name)-\(index)") {
-                Self.serve(queue, conninfo: conninfo, name: name)
+                Self.serve(queue) { () throws(PostgresError) in
+                    let connection = try Connection(conninfo, applicationName: name)
+                    try prepare(connection)
+                    return connection
+                }
             }
         }
     }
@@ -73,16 +81,18 @@ package final class ConnectionPool: Sendable {
         for thread in threads { thread.join() }
     }
 
-    private static func serve(_ queue: JobQueue<Job>, conninfo: String, name: String) {
+    private static func serve(
+        _ queue: JobQueue<Job>, connect: () throws(PostgresError) -> Connection
+    ) {
         var current: Connection?
         while let job = queue.next() {
             do throws(PostgresError) {
-                let connection = try usable(current, conninfo, name)
+                let connection = try usable(current, connect)
                 current = connection
                 guard case .brokeOff(let error) = job.attempt(connection) else { continue }
                 connection.close()
                 guard job.isReadOnly else { throw error }
-                let second = try usable(nil, conninfo, name)
+                let second = try usable(nil, connect)
                 current = second
                 if case .brokeOff(let error) = job.attempt(second) { throw error }
             } catch {
@@ -93,11 +103,11 @@ package final class ConnectionPool: Sendable {
     }
 
     private static func usable(
-        _ current: Connection?, _ conninfo: String, _ name: String
+        _ current: Connection?, _ connect: () throws(PostgresError) -> Connection
     ) throws(PostgresError) -> Connection {
         if let current, !current.isBroken { return current }
         current?.close()
-        return try Connection(conninfo, applicationName: name)
+        return try connect()
     }
 }
 

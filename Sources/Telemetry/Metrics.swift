@@ -30,7 +30,15 @@ package final class Metrics: Sendable {
         var instruments: [String: Instrument] = [:]
     }
 
+    /// A family whose series come and go, such as those of webhook endpoints.
+    private struct Collected: Sendable {
+        let help: String
+        let type: String
+        let samples: @Sendable () -> [(labels: Labels, value: Double)]
+    }
+
     private let families = Mutex<[String: Family]>([:])
+    private let collected = Mutex<[String: Collected]>([:])
 
     /// Makes an empty registry.
     package init() {}
@@ -75,6 +83,22 @@ package final class Metrics: Sendable {
         return histogram
     }
 
+    /// Registers a family that is asked for all of its series whenever the metrics are shown.
+    ///
+    /// - Parameter isCounter: whether the values only grow.
+    package func collect(
+        _ name: String,
+        isCounter: Bool = false,
+        help: String,
+        samples: @escaping @Sendable () -> [(labels: Labels, value: Double)]
+    ) {
+        precondition(Exposition.isName(name), "\(name) can't be a metric's name")
+        collected.withLock {
+            $0[name] = Collected(
+                help: help, type: isCounter ? "counter" : "gauge", samples: samples)
+        }
+    }
+
     /// Shows all metrics in Prometheus' text format 0.0.4, families and labels in order.
     package func render() -> String {
         // Callbacks are called without the lock: they may take others.
@@ -95,6 +119,13 @@ package final class Metrics: Sendable {
                     text += Exposition.samples(name, labels, histogram)
                 }
             }
+        }
+        for (name, family) in collected.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
+            text += "# HELP \(name) \(Exposition.escaped(help: family.help))\n"
+            text += "# TYPE \(name) \(family.type)\n"
+            text += family.samples().map { (Exposition.labels($0.labels), $0.value) }
+                .sorted { $0.0 < $1.0 }
+                .map { Exposition.sample(name, $0.0, $0.1) }.joined()
         }
         return text
     }

@@ -1,0 +1,69 @@
+/// Where requests go, with all that stays the same between them.
+///
+/// It is used only on the thread of its `MultiTransfer`. Thousands may exist at once: one without
+/// transfers costs little more than its options and the handles it keeps for the next ones.
+package final class Target {
+    /// What stays the same between the requests to a target.
+    package struct Options: Sendable, Equatable {
+        /// The whole URL, with its parts percent-encoded.
+        package var url: String
+        /// The headers that every request has, after its own.
+        package var fixedHeaders: [Header]
+        /// The limit for name look-up, connection and TLS handshake.
+        package var connectTimeoutMilliseconds = 5_000
+        /// The limit for the whole transfer, from name look-up to the last byte of the answer.
+        package var timeoutMilliseconds = 15_000
+        /// The most bytes of heads, interim ones with them, and trailers; more are an error.
+        package var headBytesMax = 16 << 10
+        /// The most bytes of an answer's body; what is beyond is cut off.
+        package var bodyBytesMax = 64 << 10
+        /// How many bytes of the body an outcome keeps, for people to read.
+        package var bodyBytesKept = 1_024
+        /// Whether outcomes keep the whole head.
+        package var keepsHead = false
+        /// The certificates that a TLS connection may be vouched for by; nil for the system's.
+        package var caPEM: [UInt8]?
+        /// The certificate chain that is shown to the other side.
+        package var certificatePEM: [UInt8]?
+        /// The private key of that certificate.
+        package var keyPEM: [UInt8]?
+
+        /// Makes options with the usual limits.
+        package init(url: String, fixedHeaders: [Header] = []) {
+            self.url = url
+            self.fixedHeaders = fixedHeaders
+        }
+    }
+
+    /// What stays the same between the requests.
+    package let options: Options
+    let permits: @Sendable (IPAddress) -> Bool
+    /// What is wrong with the options themselves; nil if they can be sent.
+    let reasonNotToSend: String?
+    let fixedHeaders: HeaderList
+    private var idle: [TargetTransfer] = []
+
+    /// Makes a target; `permits` is asked about the address of every connection before a request
+    /// is sent over it, whether the connection is new or reused.
+    package init(_ options: Options, permits: @escaping @Sendable (IPAddress) -> Bool) {
+        self.options = options
+        self.permits = permits
+        reasonNotToSend =
+            options.url.hasLineEndOrNUL
+            ? "a line end or NUL in the request's URL"
+            : Header.reasonNotToSend(options.fixedHeaders)
+        fixedHeaders = HeaderList(options.fixedHeaders.map { ($0.name, $0.value) })
+    }
+
+    /// A transfer that has been used before, if one is left.
+    func takeIdle() -> TargetTransfer? {
+        idle.popLast()
+    }
+
+    /// Keeps a transfer for the next request, unless enough are kept.
+    func keepIdle(_ transfer: TargetTransfer, atMost countMax: Int) {
+        if idle.count < countMax {
+            idle.append(transfer)
+        }
+    }
+}

@@ -1,0 +1,159 @@
+import Domain
+import EventLog
+import Logging
+import Postgres
+import Synchronization
+import Telemetry
+
+/// The time as the dispatcher sees it; tests bring their own.
+package struct WebhookClock: Sendable {
+    package var now: @Sendable () -> Timestamp
+
+    package init(now: @escaping @Sendable () -> Timestamp) { self.now = now }
+
+    package static let system = WebhookClock { .now }
+}
+
+/// Pushes events to webhook endpoints: at least once, in order per key, for days of outage.
+///
+/// One thread owns all endpoints and all transfers; others only leave messages in its inbox. What
+/// is done is kept in the database now and then, so a crash repeats a bounded stretch and skips
+/// nothing: at most what was settled in the last ``keepInterval``, and never more than
+/// ``eventsRepeatedMax`` events of an endpoint beyond the requests that were in flight.
+///
+/// Only the node that leads dispatches. What it keeps is written under its epoch, so a node that
+/// was overtaken notices and stops.
+package final class Dispatcher: Sendable {
+    /// Events an endpoint may get again after a crash, besides those that were in flight.
+    package static let eventsRepeatedMax = Endpoint.unkeptMax
+    /// For how long what is done may not be kept.
+    package static let keepInterval = Duration.seconds(10)
+
+    /// Who records what becomes of endpoints.
+    static let actor = "dispatcher"
+    /// Which program the events come from, where an encoder says so.
+    static let source = "/ledger"
+
+    let log: EventLog
+    let store: ProgressStore
+    let reader: BlockReader
+    let secrets: SecretBox
+    let clock: WebhookClock
+    let logger: Logger
+    let inbox = Inbox()
+    private let statuses = Mutex<[String: EndpointStatus]>([:])
+    private let thread = Mutex<OSThread?>(nil)
+
+    private init(
+        log: EventLog, conninfo: String, secrets: SecretBox, clock: WebhookClock,
+        logger: Logger
+    ) {
+        self.log = log
+        self.secrets = secrets
+        self.clock = clock
+        self.logger = logger
+        store = ProgressStore(
+            pool: ConnectionPool(conninfo: conninfo, size: 1, name: "ledger webhook progress"))
+        reader = BlockReader(conninfo: conninfo)
+    }
+
+    /// Starts to dispatch from where the last dispatcher left off.
+    package static func start(
+        log: EventLog, conninfo: String, secrets: SecretBox, clock: WebhookClock = .system,
+        metrics: LedgerMetrics, logger: Logger
+    ) async throws -> Dispatcher {
+        let dispatcher = Dispatcher(
+            log: log, conninfo: conninfo, secrets: secrets, clock: clock, logger: logger)
+        WebhookMetrics.register(in: metrics.registry) { [weak dispatcher] in
+            dispatcher?.status ?? [:]
+        }
+        let progress = try await dispatcher.store.progress()
+        let failures = try await dispatcher.store.failureCounts()
+        dispatcher.thread.withLock { thread in
+            thread = OSThread.start(name: "webhooks") {
+                DispatcherThread(dispatcher, progress: progress, failures: failures).run()
+            }
+        }
+        return dispatcher
+    }
+
+    /// Says that something was committed, or that the clock went on.
+    package func wake() { inbox.wake() }
+
+    /// Lets requests in flight end, for a moment; keeps what is done; ends the thread.
+    package func stop() {
+        inbox.post(.stop)
+        thread.withLock { $0.take() }?.join()
+        reader.shutdown()
+        store.pool.shutdown()
+    }
+
+    // MARK: What operators ask
+
+    /// How the endpoints are doing, as of a moment ago.
+    package var status: [String: EndpointStatus] { statuses.withLock { $0 } }
+
+    func publish(_ all: [String: EndpointStatus]) { statuses.withLock { $0 = all } }
+
+    /// Sends a signed sample to an endpoint, whatever its state, and tells what came back; nil if
+    /// there is no such endpoint.
+    package func test(_ webhook: String) async -> TestReport? {
+        await withCheckedContinuation { continuation in
+            inbox.post(.test(webhook) { continuation.resume(returning: $0) })
+        }
+    }
+
+    /// Events that an endpoint did not take.
+    package var failures: ProgressStore { store }
+
+    /// Delivers events once more that were set aside: those given, or all.
+    ///
+    /// - Returns: the positions of those that were found.
+    package func redeliver(_ positions: [Int64]?, of webhook: String) async throws -> [Int64] {
+        let found = try await store.request(positions, of: webhook, at: clock.now())
+        if !found.isEmpty { inbox.post(.redeliver(webhook)) }
+        return found
+    }
+}
+
+/// What other threads have for the dispatcher's.
+final class Inbox: Sendable {
+    enum Message: Sendable {
+        case tail(Result<LogBlock, any Error>)
+        case history(BlockRequest, Result<LogBlock, any Error>)
+        case loaded(
+            webhook: String, lane: Int, batch: Int, Result<LogBlock, any Error>)
+        case kept(Result<Void, any Error>)
+        case redeliver(String)
+        case requested(webhook: String, Result<[SetAside], any Error>)
+        case notRecorded(webhook: String)
+        case test(String, @Sendable (TestReport?) -> Void)
+        case stop
+    }
+
+    private let messages = Mutex<[Message]>([])
+    /// Wakes the thread from its wait for sockets.
+    private let waker = Mutex<(@Sendable () -> Void)?>(nil)
+
+    func post(_ message: Message) {
+        messages.withLock { $0.append(message) }
+        wake()
+    }
+
+    func wake() { waker.withLock { $0 }?() }
+
+    func onWake(_ action: (@Sendable () -> Void)?) { waker.withLock { $0 = action } }
+
+    func take() -> [Message] {
+        messages.withLock { messages in
+            defer { messages = [] }
+            return messages
+        }
+    }
+}
+
+/// A stretch of the log that lanes wait for.
+struct BlockRequest: Hashable, Sendable {
+    let after: Int64
+    let through: Int64
+}

@@ -1,0 +1,473 @@
+import Curl
+import Domain
+import EventLog
+import HeapModule
+import Logging
+import Postgres
+
+/// What the dispatcher's thread does: reads the log for endpoints, sends, keeps what is done.
+///
+/// Everything here belongs to that one thread. What takes time elsewhere (PostgreSQL, recording an
+/// event) is a task that leaves its result in the inbox.
+final class DispatcherThread {
+    /// A request whose outcome is awaited.
+    private struct Flight {
+        let endpoint: Endpoint
+        let lane: Int
+        let batch: Batch
+        let sentAt: Timestamp
+    }
+
+    private struct TestFlight {
+        let report: TestReport
+        let target: Target
+        let answer: @Sendable (TestReport?) -> Void
+    }
+
+    private let dispatcher: Dispatcher
+    private let transfers = MultiTransfer(idleTransfersPerTargetMax: 32)
+    private var endpoints: [String: Endpoint] = [:]
+    /// Endpoints that can't be delivered to, and why.
+    private var unusable: [String: (webhook: Webhook, reason: String)] = [:]
+    /// The last change of the log's resources that was taken over.
+    private var settingsPosition: Int64 = -1
+    private var flights: [UInt64: Flight] = [:]
+    private var tests: [UInt64: TestFlight] = [:]
+    private var nextFlight: UInt64 = 1
+    private var bodies = BodyCache()
+    private var log: LogWindow
+    /// Endpoints that may have something to do.
+    private var active: [String: Endpoint] = [:]
+    /// When endpoints may have something to do again.
+    private var alarms: Heap<Alarm> = []
+    private var keeper = ProgressKeeper()
+    private var progress: [LaneProgress]
+    private var failureCounts: [String: Int]
+    private var publishedAt = Timestamp(microseconds: 0)
+    private var isStopping = false
+    private var isFenced = false
+
+    private static let publishInterval = Duration.seconds(1)
+    /// How long requests in flight may take when the ledger stops.
+    private static let stopPatience = Duration.seconds(2)
+    private static let redeliveriesMax = 1_000
+
+    init(_ dispatcher: Dispatcher, progress: [LaneProgress], failures: [String: Int]) {
+        self.dispatcher = dispatcher
+        self.progress = progress
+        failureCounts = failures
+        log = LogWindow(dispatcher.reader, dispatcher.inbox, head: dispatcher.log.view.position)
+    }
+
+    func run() {
+        let waker = transfers.waker
+        dispatcher.inbox.onWake { waker.wake() }
+        defer { dispatcher.inbox.onWake(nil) }
+        while !isStopping { step() }
+        finish()
+    }
+
+    private func step() {
+        for message in dispatcher.inbox.take() { handle(message) }
+        let now = dispatcher.clock.now()
+        updateSettings(now)
+        log.advance(to: dispatcher.log.view.position, isWanted: !endpoints.isEmpty)
+        ring(now)
+        pump(now)
+        keep(now)
+        if now - publishedAt >= Self.publishInterval { publish(now) }
+        transfers.run(timeout: timeout(now)) { ended($0, $1) }
+    }
+
+    /// Until something may have to be done that nobody wakes this thread for.
+    private func timeout(_ now: Timestamp) -> Duration {
+        var until = publishedAt + Self.publishInterval
+        if let alarm = alarms.min { until = min(until, alarm.at) }
+        if let due = keeper.nextTime { until = min(until, due) }
+        return max(.zero, until - now)
+    }
+
+    // MARK: Messages
+
+    private func handle(_ message: Inbox.Message) {
+        switch message {
+        case .tail(let result):
+            guard let block = taken(result, "reading the end of the log") else {
+                return log.tailFailed()
+            }
+            log.appendTail(block)
+            activateAll()
+        case .history(let request, let result):
+            let lanes = log.take(request)
+            let block = taken(result, "reading the log")
+            if let block { log.remember(block) }
+            for (id, lane) in lanes {
+                guard let endpoint = endpoints[id] else { continue }
+                endpoint.reading.remove(lane)
+                if let block { endpoint.read(block, lane: lane, now: dispatcher.clock.now()) }
+                activate(endpoint)
+            }
+        case .loaded(let id, let lane, let batch, let result):
+            guard let endpoint = endpoints[id] else { return }
+            endpoint.reading.remove(Self.loading(lane))
+            if let block = taken(result, "reading events of a retry") {
+                endpoint.load(batch, lane: lane, from: block)
+            }
+            activate(endpoint)
+        case .kept(let result): kept(result)
+        case .redeliver(let id): findRedeliveries(id)
+        case .requested(let id, let result):
+            guard let endpoint = endpoints[id], let found = taken(result, "reading failures")
+            else { return }
+            for failure in found { endpoint.enqueueRedelivery(failure.position) }
+            endpoint.hasMoreRedeliveries = found.count == Self.redeliveriesMax
+            activate(endpoint)
+        case .notRecorded(let id): endpoints[id]?.isBeingDisabled = false
+        case .test(let id, let answer): test(id, answer)
+        case .stop: isStopping = true
+        }
+    }
+
+    /// The value of a task; what failed is said, and tried again when it is needed again.
+    private func taken<Value>(_ result: Result<Value, any Error>, _ what: String) -> Value? {
+        switch result {
+        case .success(let value): return value
+        case .failure(let error):
+            dispatcher.logger.error(
+                "webhooks", metadata: ["while": "\(what)", "error": "\(error)"])
+            return nil
+        }
+    }
+
+    private func activate(_ endpoint: Endpoint) { active[endpoint.webhook.id] = endpoint }
+
+    private func activateAll() { active = endpoints }
+
+    // MARK: Settings
+
+    private func updateSettings(_ now: Timestamp) {
+        let view = dispatcher.log.view
+        guard view.changedPosition != settingsPosition else { return }
+        let state = view.snapshot.state
+        settingsPosition = state.changedPosition
+        for webhook in state.webhooks.values {
+            if let known = unusable[webhook.id], known.webhook == webhook { continue }
+            if let endpoint = endpoints[webhook.id], endpoint.webhook == webhook,
+                webhook.settings.filter.lab == nil
+            { continue }
+            update(webhook, state)
+        }
+        for id in endpoints.keys where state.webhooks[id] == nil { remove(id) }
+        for id in unusable.keys where state.webhooks[id] == nil { unusable[id] = nil }
+        activateAll()
+    }
+
+    private func update(_ webhook: Webhook, _ state: State) {
+        let id = webhook.id
+        do {
+            let form = try EndpointForm(
+                webhook, secrets: dispatcher.secrets, source: Dispatcher.source)
+            let matcher = EventMatcher(
+                webhook.settings, encoder: form.encoder, experiments: state.experiments)
+            unusable[id] = nil
+            if let known = endpoints[id],
+                known.webhook.createdPosition == webhook.createdPosition
+            {
+                known.update(webhook, form: form, matcher: matcher)
+                for replay in webhook.replays where replay.status != .running {
+                    keeper.forget(id, lane: replay.number)
+                }
+            } else {
+                if endpoints[id] != nil { remove(id) }
+                add(Endpoint(webhook, form: form, matcher: matcher, progress: taking(id)))
+            }
+        } catch {
+            endpoints[id] = nil
+            unusable[id] = (webhook, "\(error)")
+            dispatcher.logger.error(
+                "webhook can't be delivered to",
+                metadata: ["webhook": "\(id)", "error": "\(error)"])
+        }
+    }
+
+    private func add(_ endpoint: Endpoint) {
+        let id = endpoint.webhook.id
+        endpoint.setAsideCount = failureCounts.removeValue(forKey: id) ?? 0
+        endpoints[id] = endpoint
+        if endpoint.setAsideCount > 0 { findRedeliveries(id) }
+    }
+
+    /// What was kept of an endpoint's progress before this process.
+    private func taking(_ id: String) -> [LaneProgress] {
+        defer { progress.removeAll { $0.webhook == id } }
+        return progress.filter { $0.webhook == id }
+    }
+
+    private func remove(_ id: String) {
+        endpoints[id] = nil
+        active[id] = nil
+        keeper.forget(id, lane: nil)
+    }
+
+    // MARK: Reading
+
+    private func feed(_ endpoint: Endpoint, _ now: Timestamp) {
+        for lane in endpoint.laneOrder {
+            while endpoint.wantsEvents(lane), !endpoint.reading.contains(lane),
+                let position = endpoint.lanes[lane]?.readThrough,
+                !log.isOnItsWay(after: position)
+            {
+                if endpoint.lanes[lane]?.pendingCount == 0 { endpoint.lengthenReadAhead(lane) }
+                guard let block = log.block(after: position) else {
+                    endpoint.reading.insert(lane)
+                    log.request(
+                        after: position, count: endpoint.readAhead(lane),
+                        for: (endpoint.webhook.id, lane))
+                    break
+                }
+                endpoint.read(block, lane: lane, now: now)
+            }
+        }
+    }
+
+    /// The number under which the loading of a lane's batch is noted.
+    private static func loading(_ lane: Int) -> Int { -2 - lane }
+
+    private func loadRetries(_ endpoint: Endpoint, _ now: Timestamp) {
+        for lane in endpoint.laneOrder where !endpoint.reading.contains(Self.loading(lane)) {
+            guard let (batch, positions) = endpoint.positionsToLoad(lane, now: now) else {
+                continue
+            }
+            endpoint.reading.insert(Self.loading(lane))
+            let (reader, inbox, id) = (dispatcher.reader, dispatcher.inbox, endpoint.webhook.id)
+            inbox.post(from: { try await reader.read(positions) }) {
+                .loaded(webhook: id, lane: lane, batch: batch, $0)
+            }
+        }
+    }
+
+    private func findRedeliveries(_ id: String) {
+        let (store, inbox) = (dispatcher.store, dispatcher.inbox)
+        inbox.post(from: { try await store.requested(of: id, limit: Self.redeliveriesMax) }) {
+            .requested(webhook: id, $0)
+        }
+    }
+
+    // MARK: Sending
+
+    private func ring(_ now: Timestamp) {
+        while let alarm = alarms.min, alarm.at <= now {
+            alarms.removeMin()
+            if let endpoint = endpoints[alarm.webhook] { activate(endpoint) }
+        }
+    }
+
+    private func pump(_ now: Timestamp) {
+        guard !active.isEmpty, !isFenced else { return }
+        let endpoints = active.values
+        active = [:]
+        for endpoint in endpoints {
+            feed(endpoint, now)
+            while let (lane, batch) = endpoint.next(now: now) {
+                send(endpoint, lane, batch, now)
+                feed(endpoint, now)
+            }
+            loadRetries(endpoint, now)
+            if let at = endpoint.nextTime, at > now {
+                alarms.insert(Alarm(at: at, webhook: endpoint.webhook.id))
+            }
+            keeper.note(endpoint)
+            for replay in endpoint.completedReplays { complete(replay, endpoint) }
+        }
+    }
+
+    private func send(_ endpoint: Endpoint, _ lane: Int, _ batch: Batch, _ now: Timestamp) {
+        do {
+            let body = try encode(batch, endpoint.form)
+            let request = try SignedRequest(id: batch.requestID, body, endpoint.form, now)
+            let flight = nextFlight
+            nextFlight += 1
+            flights[flight] = Flight(endpoint: endpoint, lane: lane, batch: batch, sentAt: now)
+            transfers.start(
+                endpoint.target, url: request.url, headers: request.headers, body: body.sent,
+                id: flight)
+        } catch {
+            let consequences = endpoint.refuseUnsent(lane, batch, "\(error)", now: now)
+            act(consequences, endpoint)
+        }
+    }
+
+    private func encode(_ batch: Batch, _ form: EndpointForm) throws -> EncodedBody {
+        guard endpoints.count > 1 else { return try form.body(of: batch) }
+        let key = BodyCache.Key(form: form.bodyForm, positions: batch.positions)
+        if let known = bodies[key] { return known }
+        let body = try form.body(of: batch)
+        bodies.insert(body, for: key)
+        return body
+    }
+
+    private func ended(_ id: UInt64, _ outcome: Outcome) {
+        if let test = tests.removeValue(forKey: id) {
+            return test.answer(test.report.completed(outcome))
+        }
+        guard let flight = flights.removeValue(forKey: id) else { return }
+        let endpoint = flight.endpoint
+        let now = dispatcher.clock.now()
+        endpoint.counts.note(outcome)
+        let consequences = endpoint.ended(
+            flight.lane, flight.batch, Verdict(outcome, now: now), sentAt: flight.sentAt,
+            now: now, status: outcome.status == 0 ? nil : outcome.status,
+            answer: outcome.bodyStart)
+        guard endpoints[endpoint.webhook.id] === endpoint else { return }
+        act(consequences, endpoint)
+        activate(endpoint)
+        if flight.lane == Endpoint.redeliveries, endpoint.hasMoreRedeliveries,
+            endpoint.lanes[flight.lane]?.frozen.isEmpty ?? true
+        {
+            endpoint.hasMoreRedeliveries = false
+            findRedeliveries(endpoint.webhook.id)
+        }
+    }
+
+    private func act(_ consequences: Endpoint.Consequences, _ endpoint: Endpoint) {
+        let id = endpoint.webhook.id
+        if let setAside = consequences.setAside { keeper.setAside(setAside, endpoint) }
+        if let position = consequences.redelivered {
+            endpoint.setAsideCount -= 1
+            keeper.redelivered(id, position)
+        }
+        if let reason = consequences.disableReason, !endpoint.isBeingDisabled {
+            endpoint.isBeingDisabled = true
+            record(.disable(reason: reason), id)
+        }
+        // Where an outage began has to survive a restart.
+        if endpoint.health.isDown { keeper.note(endpoint, isUrgent: true) }
+    }
+
+    private func complete(_ replay: Int, _ endpoint: Endpoint) {
+        guard endpoint.completing.insert(replay).inserted else { return }
+        record(.completeReplay(replay), endpoint.webhook.id)
+    }
+
+    /// Records what became of an endpoint; a failure is said, and the next reason tries again.
+    private func record(_ command: WebhookCommand, _ id: String) {
+        let (log, logger, inbox) = (dispatcher.log, dispatcher.logger, dispatcher.inbox)
+        Task {
+            do {
+                _ = try await log.sequencer.submit(
+                    .webhook(id, command), CommandContext(actor: Dispatcher.actor))
+            } catch {
+                logger.error(
+                    "webhooks",
+                    metadata: ["webhook": "\(id)", "notRecorded": "\(command)", "error": "\(error)"]
+                )
+                inbox.post(.notRecorded(webhook: id))
+            }
+        }
+    }
+
+    // MARK: Tests
+
+    private func test(_ id: String, _ answer: @escaping @Sendable (TestReport?) -> Void) {
+        guard let endpoint = endpoints[id] else {
+            return answer(unusable[id].map { TestReport(error: $0.reason) })
+        }
+        do {
+            let now = dispatcher.clock.now()
+            let (sample, body) = try endpoint.form.sample(for: id, at: now)
+            let request = try SignedRequest(id: sample, body, endpoint.form, now)
+            let target = endpoint.form.testTarget
+            tests[nextFlight] = TestFlight(
+                report: TestReport(endpoint.form, request, body), target: target, answer: answer)
+            transfers.start(
+                target, url: request.url, headers: request.headers, body: body.sent,
+                id: nextFlight)
+            nextFlight += 1
+        } catch { answer(TestReport(error: "\(error)")) }
+    }
+
+    // MARK: Keeping
+
+    private func keep(_ now: Timestamp) {
+        guard !isFenced, let changes = keeper.due(now) else { return }
+        let (store, inbox, epoch) = (dispatcher.store, dispatcher.inbox, dispatcher.log.epoch)
+        inbox.post(from: { try await store.write(changes, epoch: epoch) }) { .kept($0) }
+    }
+
+    private func kept(_ result: Result<Void, any Error>) {
+        switch result {
+        case .success: keeper.succeeded()
+        case .failure(let error):
+            if error is FencedError { isFenced = true }
+            keeper.failed(dispatcher.clock.now())
+            dispatcher.logger.error(
+                "webhooks", metadata: ["while": "keeping progress", "error": "\(error)"])
+        }
+        activateAll()
+    }
+
+    /// Ends: gives requests in flight a moment, and keeps what is done.
+    private func finish() {
+        let deadline = ContinuousClock.now + Self.stopPatience
+        while !flights.isEmpty, ContinuousClock.now < deadline {
+            transfers.run(timeout: deadline - ContinuousClock.now) { ended($0, $1) }
+        }
+        for test in tests.values { test.answer(nil) }
+        guard !isFenced else { return }
+        // A write that is under way is older than this one, and the connection does one at a time.
+        let changes = keeper.everything(endpoints.values)
+        let (store, epoch) = (dispatcher.store, dispatcher.log.epoch)
+        let done = Signal()
+        let logger = dispatcher.logger
+        Task {
+            do { try await store.write(changes, epoch: epoch) } catch {
+                logger.error(
+                    "webhooks", metadata: ["while": "keeping progress", "error": "\(error)"])
+            }
+            done.wake()
+        }
+        done.wait(timeout: nil)
+    }
+
+    // MARK: Status
+
+    private func publish(_ now: Timestamp) {
+        publishedAt = now
+        var statuses = endpoints.mapValues { endpoint in
+            endpoint.status(head: log.head, now: now)
+        }
+        for (id, broken) in unusable {
+            var status = EndpointStatus()
+            status.state = "unusable"
+            status.reason = broken.reason
+            statuses[id] = status
+        }
+        dispatcher.publish(statuses)
+    }
+}
+
+/// When an endpoint may have something to do.
+private struct Alarm: Comparable {
+    let at: Timestamp
+    let webhook: String
+
+    static func < (left: Alarm, right: Alarm) -> Bool { left.at < right.at }
+}
+
+extension Inbox {
+    /// Does something elsewhere and leaves its result as a message.
+    func post<Value: Sendable>(
+        from work: @escaping @Sendable () async throws -> Value,
+        as message: @escaping @Sendable (Result<Value, any Error>) -> Message
+    ) {
+        Task {
+            let result: Result<Value, any Error>
+            do { result = .success(try await work()) } catch {
+                result = .failure(error)
+                // Whoever needs it tries again: not at once.
+                try? await Task.sleep(for: .milliseconds(500))
+            }
+            post(message(result))
+        }
+    }
+}

@@ -1,0 +1,375 @@
+import Curl
+import Domain
+
+/// One endpoint with its lanes through the log; belongs to the dispatcher's thread.
+final class Endpoint {
+    private(set) var webhook: Webhook
+    private(set) var form: EndpointForm
+    private(set) var target: Target
+    private(set) var matcher: EventMatcher
+    var health: Health
+    /// By number: 0 for the deliveries themselves, replays by theirs, and ``redeliveries``.
+    private(set) var lanes: [Int: Lane] = [:] {
+        didSet { if lanes.count != laneOrder.count { laneOrder = Self.order(lanes) } }
+    }
+    /// The lanes in the order in which they may send: news first, then what was asked for.
+    private(set) var laneOrder: [Int] = []
+    private var rateLimits: [Int: RateLimit] = [:]
+    /// Events at hand that each lane aims for.
+    private var readAhead: [Int: Int] = [:]
+    /// Lanes for which the log is being read.
+    var reading: Set<Int> = []
+    private(set) var requestsInFlight = 0
+    private(set) var eventsInFlight = 0
+    var counts = DeliveryCounts()
+    var setAsideCount = 0
+    /// Events settled since progress was last kept.
+    private(set) var unkept = 0
+    /// Replays whose end is being recorded.
+    var completing: Set<Int> = []
+    /// Since when there is progress to keep; nil where there is none.
+    private(set) var unkeptSince: Timestamp?
+    /// Up to where everything was settled when progress was last kept.
+    private var keptThrough: Int64
+    /// Whether there are more events to be delivered once more than are in memory.
+    var hasMoreRedeliveries = false
+    /// Whether the log has been asked to record that the endpoint is disabled.
+    var isBeingDisabled = false
+    /// Events set aside in a row, with no success between.
+    private var setAsideInRow = 0
+    /// Whether the last answer was a good one.
+    private var isProven = false
+
+    static let deliveries = 0
+    /// The lane of events that had been set aside.
+    static let redeliveries = -1
+
+    /// Events passed over after which progress is kept though nothing was delivered.
+    private static let passedMax: Int64 = 10_000
+    private static let readAheadFirst = 64
+    private static let readAheadDown = 16
+    /// Bytes of all blocks in memory beyond which nobody reads further ahead than they do.
+    private static let blockBytesMax = 96 << 20
+    /// Bytes of a request to an endpoint that has not answered well yet.
+    private static let unprovenBytesMax = 64 << 10
+    /// Events that are settled and not kept, beyond which deliveries wait: what a crash repeats.
+    static let unkeptMax = 20_000
+    /// Attempts after which a batch is to blame, while the endpoint takes others.
+    private static let refusalsMax = 3
+    /// Events set aside in a row after which the endpoint is to blame.
+    private static let setAsideInRowMax = 10
+
+    init(
+        _ webhook: Webhook, form: EndpointForm, matcher: EventMatcher, progress: [LaneProgress]
+    ) {
+        self.webhook = webhook
+        self.form = form
+        self.matcher = matcher
+        target = Target(form.options, permits: form.permits)
+        health = Health(concurrencyMax: form.concurrencyMax)
+        let own = progress.filter { $0.createdPosition == webhook.createdPosition }
+        let main = own.first { $0.lane == Self.deliveries }
+        keptThrough = main?.done.through ?? 0
+        if let main {
+            health.restore(
+                failures: main.failures, failingSince: main.failingSince, retryAt: main.retryAt)
+        }
+        lanes[Self.deliveries] = Lane(
+            mode: webhook.settings.mode,
+            done: main?.done ?? PositionRanges(through: webhook.start - 1))
+        lanes[Self.redeliveries] = Lane(
+            mode: .parallel, done: PositionRanges(through: 0), end: 0)
+        rateLimits[Self.deliveries] = RateLimit(perSecond: webhook.settings.rateLimit)
+        updateReplays(progress: own)
+    }
+
+    // MARK: Settings
+
+    /// Takes over changed settings; what is in flight goes on as it was sent.
+    func update(_ webhook: Webhook, form: EndpointForm, matcher: EventMatcher) {
+        let old = self.webhook
+        self.webhook = webhook
+        self.form = form
+        self.matcher = matcher
+        if old.settings != webhook.settings {
+            lanes[Self.deliveries]?.change(to: webhook.settings.mode)
+            // What was selected and encoded by the old settings is read again by the new ones.
+            releaseLanes()
+            target = Target(form.options, permits: form.permits)
+            health = Health(concurrencyMax: form.concurrencyMax)
+            rateLimits[Self.deliveries] = RateLimit(perSecond: webhook.settings.rateLimit)
+        }
+        if webhook.isActive, !old.isActive {
+            health.reset()
+            isBeingDisabled = false
+        }
+        if !webhook.isActive { releaseLanes() }
+        updateReplays(progress: [])
+    }
+
+    func update(matcher: EventMatcher) { self.matcher = matcher }
+
+    private func updateReplays(progress: [LaneProgress]) {
+        for replay in webhook.replays {
+            if replay.status != .running {
+                lanes.removeValue(forKey: replay.number)
+            } else if lanes[replay.number] == nil {
+                let kept = progress.first { $0.lane == replay.number }
+                lanes[replay.number] = Lane(
+                    mode: webhook.settings.mode,
+                    done: kept?.done ?? PositionRanges(through: replay.from - 1),
+                    end: replay.through)
+                rateLimits[replay.number] = RateLimit(perSecond: replay.rateLimit)
+            }
+        }
+    }
+
+    private func releaseLanes() {
+        for number in lanes.keys { lanes[number]?.release() }
+    }
+
+    // MARK: Reading
+
+    /// How many events a lane should have at hand.
+    func readAhead(_ lane: Int) -> Int {
+        guard webhook.isActive else { return 0 }
+        return health.isDown ? Self.readAheadDown : readAhead[lane] ?? Self.readAheadFirst
+    }
+
+    func wantsEvents(_ lane: Int) -> Bool {
+        guard lane != Self.redeliveries, webhook.isActive else { return false }
+        return lanes[lane]?.wantsEvents(target: readAhead(lane)) ?? false
+    }
+
+    func read(_ block: LogBlock, lane: Int, now: Timestamp) {
+        let target = readAhead(lane)
+        lanes[lane]?.read(block, target: target, selects: matcher.selection(of: block))
+        // What nobody selected is worth keeping, too, once it is a lot to read again.
+        if lane == Self.deliveries, let through = lanes[lane]?.done.through,
+            through - keptThrough > Self.passedMax
+        {
+            noteProgress(0, now: now)
+        }
+    }
+
+    /// Reads further ahead from now on, as the lane had nothing left while the log had more.
+    func lengthenReadAhead(_ lane: Int) {
+        guard !health.isDown, LogBlock.bytesInMemory < Self.blockBytesMax else { return }
+        let most = max(512, form.batchCountMax * form.concurrencyMax * 2)
+        readAhead[lane] = min(most, (readAhead[lane] ?? Self.readAheadFirst) * 2)
+    }
+
+    func load(_ batch: Int, lane: Int, from block: LogBlock) {
+        lanes[lane]?.load(batch, from: block)
+    }
+
+    /// A batch whose events have to be read again before it can go.
+    func positionsToLoad(_ lane: Int, now: Timestamp) -> (batch: Int, positions: [Int64])? {
+        guard canSend, health.admits(inFlight: requestsInFlight, now: now) else { return nil }
+        return lanes[lane]?.positionsToLoad(takesTurns: health.isDown)
+    }
+
+    func enqueueRedelivery(_ position: Int64) { lanes[Self.redeliveries]?.enqueue(position) }
+
+    // MARK: Sending
+
+    private var canSend: Bool { webhook.isActive && !isBeingDisabled && unkept < Self.unkeptMax }
+
+    /// The next batch that may be sent now.
+    func next(now: Timestamp) -> (lane: Int, batch: Batch)? {
+        guard canSend, health.admits(inFlight: requestsInFlight, now: now),
+            rateLimits[Self.deliveries]?.admits(now) ?? true
+        else { return nil }
+        for lane in laneOrder where rateLimits[lane]?.admits(now) ?? true {
+            let bytesMax =
+                isProven ? form.batchBytesMax : min(form.batchBytesMax, Self.unprovenBytesMax)
+            guard
+                let batch = lanes[lane]?.next(
+                    countMax: form.batchCountMax, bytesMax: bytesMax, takesTurns: health.isDown)
+            else { continue }
+            requestsInFlight += 1
+            eventsInFlight += batch.positions.count
+            rateLimits[lane]?.start(now)
+            if lane != Self.deliveries { rateLimits[Self.deliveries]?.start(now) }
+            return (lane, batch)
+        }
+        return nil
+    }
+
+    /// When there may be something to send that there is not now.
+    var nextTime: Timestamp? {
+        guard canSend else { return nil }
+        if let retryAt = health.retryAt { return retryAt }
+        return rateLimits.values.compactMap(\.nextAt).min()
+    }
+
+    // MARK: Answers
+
+    /// What has to be done beyond the endpoint's own books.
+    struct Consequences {
+        var setAside: SetAside?
+        var redelivered: Int64?
+        var disableReason: String?
+    }
+
+    /// Settles what came of a batch.
+    func ended(
+        _ lane: Int, _ batch: Batch, _ verdict: Verdict, sentAt: Timestamp, now: Timestamp,
+        status: Int?, answer: [UInt8]
+    ) -> Consequences {
+        requestsInFlight -= 1
+        eventsInFlight -= batch.positions.count
+        var consequences = Consequences()
+        switch verdict {
+        case .delivered:
+            health.answered(sentAt: sentAt)
+            isProven = true
+            setAsideInRow = 0
+            counts.delivered += batch.positions.count
+            counts.lastDeliveryAt = now
+            settle(lane, batch, now)
+            if lane == Self.redeliveries { consequences.redelivered = batch.positions[0] }
+        case .refused(let reason):
+            note(reason, now)
+            guard setAsideInRow < Self.setAsideInRowMax else {
+                fail(lane, batch, .init(reason: reason, isAnswer: true), sentAt, now, &consequences)
+                break
+            }
+            health.answered(sentAt: sentAt)
+            blame(lane, batch, reason, status, answer, now, &consequences)
+        case .failed(let failure):
+            note(failure.reason, now)
+            if failure.isAnswer, isProven, batch.refusals + 1 >= Self.refusalsMax,
+                webhook.settings.mode != .strict
+            {
+                health.answered(sentAt: sentAt)
+                blame(lane, batch, failure.reason, status, answer, now, &consequences)
+            } else {
+                fail(lane, batch, failure, sentAt, now, &consequences)
+            }
+        case .gone(let reason):
+            note(reason, now)
+            lanes[lane]?.freeze(batch.number, isRefusal: false)
+            consequences.disableReason = "the endpoint \(reason) Gone"
+        }
+        return consequences
+    }
+
+    private func note(_ reason: String, _ now: Timestamp) {
+        counts.lastError = reason
+        counts.lastErrorAt = now
+    }
+
+    /// The batch is the cause: a part of it, if it has several events.
+    private func blame(
+        _ lane: Int, _ batch: Batch, _ reason: String, _ status: Int?, _ answer: [UInt8],
+        _ now: Timestamp, _ consequences: inout Consequences
+    ) {
+        guard batch.positions.count == 1 else {
+            lanes[lane]?.halve(batch.number)
+            return
+        }
+        setAsideInRow += 1
+        if lane != Self.redeliveries { setAsideCount += 1 }
+        settle(lane, batch, now)
+        consequences.setAside = SetAside(
+            webhook: webhook.id, position: batch.positions[0], attempts: batch.attempts + 1,
+            status: status, reason: reason, answer: Self.text(answer), failedAt: now)
+    }
+
+    /// PostgreSQL has no text with U+0000.
+    private static func text(_ bytes: [UInt8]) -> String {
+        String(decoding: bytes.filter { $0 != 0 }, as: UTF8.self)
+    }
+
+    /// The endpoint is the cause: its clock is set, and the batch waits.
+    private func fail(
+        _ lane: Int, _ batch: Batch, _ failure: Verdict.Failure, _ sentAt: Timestamp,
+        _ now: Timestamp, _ consequences: inout Consequences
+    ) {
+        // A batch is suspected only if the endpoint took others since it last failed.
+        lanes[lane]?.freeze(batch.number, isRefusal: failure.isAnswer && isProven)
+        isProven = false
+        let isTooLong = health.failed(
+            sentAt: sentAt, now: now, retryAfter: failure.retryAfter,
+            isOverload: failure.isOverload, random: Double.random(in: 0..<1))
+        releaseLanes()
+        readAhead = [:]
+        noteProgress(0, now: now)
+        if isTooLong {
+            consequences.disableReason = "it failed for five days: \(failure.reason)"
+        }
+    }
+
+    /// A batch that is not sent at all, as its body would be over a limit.
+    func refuseUnsent(
+        _ lane: Int, _ batch: Batch, _ reason: String, now: Timestamp
+    ) -> Consequences {
+        requestsInFlight -= 1
+        eventsInFlight -= batch.positions.count
+        var consequences = Consequences()
+        blame(lane, batch, reason, nil, [], now, &consequences)
+        setAsideInRow = 0
+        return consequences
+    }
+
+    private static func order(_ lanes: [Int: Lane]) -> [Int] {
+        [deliveries] + lanes.keys.filter { $0 != deliveries }.sorted()
+    }
+
+    // MARK: Progress
+
+    private func settle(_ lane: Int, _ batch: Batch, _ now: Timestamp) {
+        lanes[lane]?.settle(batch.number)
+        noteProgress(batch.positions.count, now: now)
+    }
+
+    private func noteProgress(_ count: Int, now: Timestamp) {
+        unkept += count
+        if unkeptSince == nil { unkeptSince = now }
+    }
+
+    /// What is to be kept of the lanes' progress, and from now on counts as kept.
+    func takeProgress() -> [LaneProgress] {
+        unkept = 0
+        unkeptSince = nil
+        keptThrough = lanes[Self.deliveries]?.done.through ?? 0
+        return lanes.compactMap { number, lane in
+            guard number != Self.redeliveries else { return nil }
+            return LaneProgress(
+                webhook: webhook.id, lane: number, createdPosition: webhook.createdPosition,
+                done: lane.done, failures: health.failures, failingSince: health.failingSince,
+                retryAt: health.retryAt)
+        }
+    }
+
+    /// What was taken to be kept is not: it has to be taken again.
+    func progressWasNotKept(_ now: Timestamp) { noteProgress(0, now: now) }
+
+    /// What an operator sees, but for the age of what waits.
+    func status(head: Int64, now: Timestamp) -> EndpointStatus {
+        var status = EndpointStatus()
+        status.state =
+            !webhook.isActive ? webhook.status.name : health.isDown ? "failing" : "healthy"
+        if case .disabled(let reason) = webhook.status { status.reason = reason }
+        if health.isDown { status.reason = counts.lastError }
+        let lane = lanes[Self.deliveries]
+        status.position = lane?.done.through ?? 0
+        status.lagEvents = max(0, head - status.position)
+        status.lagSeconds = lane?.oldest.map { max(0, (now - $0) / .seconds(1)) } ?? 0
+        status.requestsInFlight = requestsInFlight
+        status.eventsInFlight = eventsInFlight
+        status.failures = health.failures
+        status.failingSince = health.failingSince
+        status.nextRetry = health.retryAt
+        status.setAside = setAsideCount
+        status.counts = counts
+        status.replays = lanes.filter { $0.key > 0 }.mapValues(\.done.through)
+        return status
+    }
+
+    /// Numbers of replays whose events are all settled.
+    var completedReplays: [Int] {
+        lanes.filter { $0.key > 0 && $0.value.isComplete }.map(\.key)
+    }
+}

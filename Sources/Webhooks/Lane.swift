@@ -1,0 +1,332 @@
+import DequeModule
+import Domain
+
+/// An event on its way to an endpoint.
+struct PendingEvent: Sendable {
+    let block: LogBlock
+    let index: Int
+
+    var entry: LogBlock.Entry { block.entries[index] }
+    var position: Int64 { entry.position }
+    var key: UInt64 { entry.key }
+    var byteCount: Int { entry.line.count }
+}
+
+/// Events that are sent in one request, now and at every retry.
+struct Batch: Sendable {
+    /// Names the batch within its lane.
+    let number: Int
+    let positions: [Int64]
+    /// Nothing while the batch waits for a retry: they are read again then.
+    var events: [PendingEvent]
+    /// The keys that the events have, each once.
+    let keys: [UInt64]
+    /// Attempts that failed.
+    var attempts = 0
+    /// Attempts that failed though the endpoint took others in the meantime.
+    var refusals = 0
+
+    /// When its first event was recorded.
+    let recordedAt: Timestamp
+
+    var isLoaded: Bool { !events.isEmpty }
+}
+
+/// One way of an endpoint through the log: what was read, what waits, what is in flight, and what
+/// is done.
+///
+/// The log is read ahead of what is sent, and memory is bounded by that. Invariants:
+/// - A position up to ``readThrough`` is done, or waits, or belongs to one batch.
+/// - In mode `ordered-by-key` an event leaves only when no batch holds an earlier one of its key.
+/// - A batch keeps its events until it is done or halved, so each retry is the same request.
+///
+/// Pure: it knows no clock and no socket.
+struct Lane: Sendable {
+    private(set) var mode: DeliveryMode
+    /// Where the lane ends, if it does.
+    let end: Int64?
+    /// Positions that need no more attention.
+    private(set) var done: PositionRanges
+    private(set) var readThrough: Int64
+
+    /// Batches whose requests are in flight.
+    private(set) var inFlight: [Int: Batch] = [:]
+    /// Batches that wait to be sent once more, in the order of their first events.
+    private(set) var frozen: [Batch] = []
+
+    private var ready: Deque<PendingEvent> = []
+    /// Events whose keys became free; they go before those that are ready.
+    private var released: Deque<PendingEvent> = []
+    /// Events that wait for earlier ones of their keys.
+    private var waiting: [UInt64: [PendingEvent]] = [:]
+    private var waitingCount = 0
+    /// How many batches hold a key.
+    private var busy: [UInt64: Int] = [:]
+    /// Positions of batches that will be met when the log is read again from ``readThrough``.
+    private var held: Set<Int64> = []
+    private var nextNumber = 1
+
+    init(mode: DeliveryMode, done: PositionRanges, end: Int64? = nil) {
+        self.mode = mode
+        self.done = done
+        self.end = end
+        readThrough = done.through
+    }
+
+    /// Keeps another order from now on, among what is read from now on.
+    mutating func change(to mode: DeliveryMode) {
+        release()
+        self.mode = mode
+    }
+
+    /// Events that were read and belong to no batch yet.
+    var pendingCount: Int { ready.count + released.count + waitingCount }
+
+    /// When the oldest event was recorded that waits or is in flight, as far as it is known.
+    var oldest: Timestamp? {
+        let waiting = [ready.first, released.first].compactMap { $0?.entry.recordedAt }
+        return (waiting + frozen.map(\.recordedAt) + inFlight.values.map(\.recordedAt)).min()
+    }
+
+    /// Whether everything up to the end is done.
+    var isComplete: Bool { end.map { done.through >= $0 } ?? false }
+
+    /// Whether more should be read, to have `target` events at hand.
+    func wantsEvents(target: Int) -> Bool {
+        pendingCount <= target / 2 && (end.map { readThrough < $0 } ?? true)
+    }
+
+    // MARK: Reading
+
+    /// Takes what follows from a block, until `target` events wait.
+    mutating func read(
+        _ block: LogBlock, target: Int, selects: (Int) -> Bool
+    ) {
+        guard block.after <= readThrough else { return }
+        var index = block.firstIndex(after: readThrough)
+        let last = min(block.through, end ?? .max)
+        // Positions that nobody wants are done, a whole stretch at once.
+        var passed = readThrough
+        while index < block.entries.count, pendingCount < target {
+            let position = block.entries[index].position
+            if position > last { break }
+            if selects(index), !isSettled(position) {
+                if position - 1 > passed { done.insert((passed + 1)...(position - 1)) }
+                passed = position
+                add(PendingEvent(block: block, index: index))
+            } else if held.contains(position) {
+                if position - 1 > passed { done.insert((passed + 1)...(position - 1)) }
+                passed = position
+            }
+            readThrough = position
+            index += 1
+        }
+        if index == block.entries.count || block.entries[index].position > last {
+            readThrough = max(readThrough, last)
+        }
+        if readThrough > passed { done.insert((passed + 1)...readThrough) }
+        if !held.isEmpty, inFlight.isEmpty, frozen.isEmpty { held = [] }
+    }
+
+    private func isSettled(_ position: Int64) -> Bool {
+        held.contains(position) || done.contains(position)
+    }
+
+    private mutating func add(_ event: PendingEvent) {
+        if mode == .orderedByKey, busy[event.key] != nil {
+            wait(event)
+        } else {
+            ready.append(event)
+        }
+    }
+
+    private mutating func wait(_ event: PendingEvent) {
+        var events = waiting[event.key] ?? []
+        // Nearly always the last: events are read in order.
+        var place = events.count
+        while place > 0, events[place - 1].position > event.position { place -= 1 }
+        events.insert(event, at: place)
+        waiting[event.key] = events
+        waitingCount += 1
+    }
+
+    /// Forgets what was read and is in no batch, to read it again later.
+    mutating func release() {
+        let first = [ready.first, released.first].compactMap { $0?.position }
+            + waiting.values.compactMap { $0.first?.position }
+        let others = released.map(\.position)
+        guard let lowest = (first + others).min() else { return }
+        readThrough = lowest - 1
+        ready = []
+        released = []
+        waiting = [:]
+        waitingCount = 0
+        let batches = frozen + inFlight.values
+        held = Set(batches.flatMap(\.positions).filter { $0 > readThrough })
+    }
+
+    // MARK: Sending
+
+    /// The next batch, which is then in flight; nil while there is none that may go.
+    ///
+    /// - Parameter takesTurns: lets what failed least often go first, so that one batch that the
+    ///   endpoint can't digest does not pass for an endpoint that is down.
+    mutating func next(countMax: Int, bytesMax: Int, takesTurns: Bool) -> Batch? {
+        if mode == .strict, !inFlight.isEmpty { return nil }
+        let takesTurns = takesTurns && mode != .strict
+        if takesTurns, let first = frozen.first, first.attempts > 1, frozen.count == 1,
+            let new = form(countMax: 1, bytesMax: bytesMax)
+        {
+            return new
+        }
+        if let index = sendableFrozen(takesTurns: takesTurns) {
+            guard frozen[index].isLoaded else { return nil }
+            let batch = frozen.remove(at: index)
+            inFlight[batch.number] = batch
+            return batch
+        }
+        if mode == .strict, !frozen.isEmpty { return nil }
+        return form(countMax: countMax, bytesMax: bytesMax)
+    }
+
+    /// The positions of the batch that goes next, if they are to be read again before.
+    func positionsToLoad(takesTurns: Bool) -> (batch: Int, positions: [Int64])? {
+        if mode == .strict, !inFlight.isEmpty { return nil }
+        guard let index = sendableFrozen(takesTurns: takesTurns && mode != .strict),
+            !frozen[index].isLoaded
+        else { return nil }
+        return (frozen[index].number, frozen[index].positions)
+    }
+
+    /// Gives a batch its events back.
+    mutating func load(_ number: Int, from block: LogBlock) {
+        guard let index = frozen.firstIndex(where: { $0.number == number }) else { return }
+        frozen[index].events = frozen[index].positions.compactMap { position in
+            let entry = block.firstIndex(after: position - 1)
+            guard entry < block.entries.count, block.entries[entry].position == position else {
+                return nil
+            }
+            return PendingEvent(block: block, index: entry)
+        }
+    }
+
+    private func sendableFrozen(takesTurns: Bool) -> Int? {
+        var order = Array(frozen.indices)
+        if takesTurns { order.sort { (frozen[$0].attempts, $0) < (frozen[$1].attempts, $1) } }
+        return order.first { index in
+            guard mode == .orderedByKey else { return true }
+            let keys = Set(frozen[index].keys)
+            return !frozen[..<index].contains { !keys.isDisjoint(with: $0.keys) }
+                && !inFlight.values.contains { !keys.isDisjoint(with: $0.keys) }
+        }
+    }
+
+    /// Makes a batch of events that wait for nothing.
+    private mutating func form(countMax: Int, bytesMax: Int) -> Batch? {
+        var events: [PendingEvent] = []
+        var keys: Set<UInt64> = []
+        var bytes = 0
+        while events.count < countMax, let event = released.first ?? ready.first {
+            guard events.isEmpty || bytes + event.byteCount <= bytesMax else { break }
+            if released.isEmpty { ready.removeFirst() } else { released.removeFirst() }
+            if mode == .orderedByKey {
+                if !keys.contains(event.key), busy[event.key] != nil {
+                    wait(event)
+                    continue
+                }
+                keys.insert(event.key)
+            }
+            bytes += event.byteCount
+            events.append(event)
+        }
+        guard !events.isEmpty else { return nil }
+        if events.count > 1 { events.sort { $0.position < $1.position } }
+        for key in keys { busy[key, default: 0] += 1 }
+        let batch = makeBatch(events, positions: events.map(\.position), keys: Array(keys))
+        inFlight[batch.number] = batch
+        return batch
+    }
+
+    private mutating func makeBatch(
+        _ events: [PendingEvent], positions: [Int64], keys: [UInt64],
+        since: Timestamp = Timestamp(microseconds: 0)
+    ) -> Batch {
+        defer { nextNumber += 1 }
+        return Batch(
+            number: nextNumber, positions: positions, events: events, keys: keys,
+            recordedAt: events.first?.entry.recordedAt ?? since)
+    }
+
+    /// Puts a batch of events that were set aside in the queue.
+    mutating func enqueue(_ position: Int64) {
+        frozen.append(makeBatch([], positions: [position], keys: []))
+    }
+
+    // MARK: Answers
+
+    /// Settles a batch for good: it was delivered, or its event was set aside.
+    @discardableResult
+    mutating func settle(_ number: Int) -> Batch? {
+        guard let batch = inFlight.removeValue(forKey: number) else { return nil }
+        var start = 0
+        while start < batch.positions.count {
+            var last = start
+            while last + 1 < batch.positions.count,
+                batch.positions[last + 1] == batch.positions[last] + 1
+            { last += 1 }
+            done.insert(batch.positions[start]...batch.positions[last])
+            start = last + 1
+        }
+        free(batch.keys)
+        return batch
+    }
+
+    /// Keeps a batch to be sent once more, the same events in one request.
+    mutating func freeze(_ number: Int, isRefusal: Bool) {
+        guard var batch = inFlight.removeValue(forKey: number) else { return }
+        batch.attempts += 1
+        if isRefusal { batch.refusals += 1 }
+        batch.events = []
+        insertFrozen(batch)
+    }
+
+    /// Splits a batch in two that are sent one after the other; the first half stands in front.
+    mutating func halve(_ number: Int) {
+        guard let batch = inFlight.removeValue(forKey: number), batch.positions.count > 1 else {
+            return
+        }
+        let middle = batch.positions.count / 2
+        for range in [0..<middle, middle..<batch.positions.count] {
+            let events = batch.isLoaded ? Array(batch.events[range]) : []
+            // Without its events at hand a half is taken to hold all keys: that is only slower.
+            let keys =
+                events.isEmpty || mode != .orderedByKey
+                ? batch.keys : Array(Set(events.map(\.key)))
+            for key in keys { busy[key, default: 0] += 1 }
+            insertFrozen(
+                makeBatch(
+                    events, positions: Array(batch.positions[range]), keys: keys,
+                    since: batch.recordedAt))
+        }
+        free(batch.keys)
+    }
+
+    private mutating func insertFrozen(_ batch: Batch) {
+        let place = frozen.firstIndex { $0.positions[0] > batch.positions[0] } ?? frozen.count
+        frozen.insert(batch, at: place)
+    }
+
+    private mutating func free(_ keys: [UInt64]) {
+        for key in keys {
+            guard let count = busy[key] else { continue }
+            if count > 1 {
+                busy[key] = count - 1
+                continue
+            }
+            busy.removeValue(forKey: key)
+            guard let events = waiting.removeValue(forKey: key) else { continue }
+            waitingCount -= events.count
+            released.append(contentsOf: events)
+        }
+    }
+}

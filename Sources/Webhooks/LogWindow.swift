@@ -1,0 +1,104 @@
+import DequeModule
+import Domain
+
+/// The parts of the log that are in memory: its end, shared by all endpoints that keep pace, and
+/// what those behind it have asked for.
+struct LogWindow {
+    /// An endpoint and its lane.
+    typealias Reader = (webhook: String, lane: Int)
+
+    private let reader: BlockReader
+    private let inbox: Inbox
+    /// The last position that is known to be committed.
+    private(set) var head: Int64
+    /// Contiguous, the newest last.
+    private var tail: Deque<LogBlock> = []
+    private var tailThrough: Int64
+    private var isReadingTail = false
+    /// What was read for endpoints behind the tail; others may be about to ask for the same.
+    private var history: Deque<LogBlock> = []
+    private var waiting: [BlockRequest: [Reader]] = [:]
+
+    private static let tailBytesMax = 8 << 20
+    private static let historyBytesMax = 16 << 20
+    /// Events of one block.
+    private static let blockCountMax: Int64 = 2_000
+
+    init(_ reader: BlockReader, _ inbox: Inbox, head: Int64) {
+        self.reader = reader
+        self.inbox = inbox
+        self.head = head
+        tailThrough = head
+    }
+
+    // MARK: The end of the log
+
+    /// Reads what was committed since, one block at a time, as long as there is anyone to read it.
+    mutating func advance(to position: Int64, isWanted: Bool) {
+        head = position
+        guard isWanted else {
+            tail = []
+            if !isReadingTail { tailThrough = position }
+            return
+        }
+        guard !isReadingTail, tailThrough < position else { return }
+        isReadingTail = true
+        let (reader, after) = (reader, tailThrough)
+        let through = min(position, after + Self.blockCountMax)
+        inbox.post(from: { try await reader.readTail(after: after, through: through) }) {
+            .tail($0)
+        }
+    }
+
+    mutating func appendTail(_ block: LogBlock) {
+        isReadingTail = false
+        tail.append(block)
+        tailThrough = block.through
+        Self.shorten(&tail, to: Self.tailBytesMax)
+    }
+
+    mutating func tailFailed() { isReadingTail = false }
+
+    // MARK: Blocks
+
+    /// Whether what follows a position will come without being asked for.
+    func isOnItsWay(after position: Int64) -> Bool { position >= tailThrough }
+
+    /// A block that is in memory and has what follows a position.
+    func block(after position: Int64) -> LogBlock? {
+        if let first = tail.first, position >= first.after {
+            return tail.first { position < $0.through }
+        }
+        return history.last { $0.after <= position && position < $0.through }
+    }
+
+    /// Has what follows a position read for an endpoint; whoever asks for the same shares it.
+    mutating func request(after: Int64, count: Int, for lane: Reader) {
+        let most = min(Int64(max(1, count)), Self.blockCountMax)
+        let request = BlockRequest(after: after, through: min(after + most, tailThrough))
+        if waiting[request] != nil {
+            waiting[request]?.append(lane)
+            return
+        }
+        waiting[request] = [lane]
+        let reader = reader
+        inbox.post(from: {
+            try await reader.read(after: request.after, through: request.through)
+        }) { .history(request, $0) }
+    }
+
+    /// Those who wait for a request that has been answered.
+    mutating func take(_ request: BlockRequest) -> [Reader] {
+        waiting.removeValue(forKey: request) ?? []
+    }
+
+    mutating func remember(_ block: LogBlock) {
+        history.append(block)
+        Self.shorten(&history, to: Self.historyBytesMax)
+    }
+
+    private static func shorten(_ blocks: inout Deque<LogBlock>, to bytesMax: Int) {
+        var bytes = blocks.reduce(0) { $0 + $1.byteCount }
+        while bytes > bytesMax, blocks.count > 1 { bytes -= blocks.removeFirst().byteCount }
+    }
+}

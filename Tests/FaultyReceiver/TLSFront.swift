@@ -1,0 +1,77 @@
+import Foundation
+
+/// Accepts TLS connections on 127.0.0.1 and hands on what is in them, unencrypted, to another port.
+///
+/// It is a process of Python, whose standard library has a TLS server where Swift's has none.
+package final class TLSFront {
+    /// The port it listens on.
+    package let port: Int
+    private let process = Process()
+
+    /// The output of a front that did not start.
+    package struct Failure: Error {}
+
+    /// Starts a front that shows `certificate`; with a `clientRoot`, it takes only clients that
+    /// show a certificate of that authority.
+    package init(
+        to receiver: FaultyReceiver, showing certificate: CertificateAuthority.Certificate,
+        clientRoot: CertificateAuthority.Certificate? = nil
+    ) throws {
+        let output = Pipe()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = [
+            "python3", "-c", Self.program, String(receiver.port),
+            certificate.certificateFile.path(), certificate.keyFile.path(),
+            clientRoot?.certificateFile.path() ?? "",
+        ]
+        process.standardOutput = output
+        try process.run()
+        let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
+        guard let port = Int(line.trimmingCharacters(in: .whitespacesAndNewlines)) else {
+            throw Failure()
+        }
+        self.port = port
+    }
+
+    deinit {
+        process.terminate()
+    }
+
+    /// The URL of its root by address, without a slash at the end.
+    package var url: String { "https://127.0.0.1:\(port)" }
+
+    private static let program = """
+        import socket, ssl, sys, threading
+
+        def pump(source, sink):
+            try:
+                while data := source.recv(65536):
+                    sink.sendall(data)
+            except OSError:
+                pass
+            for end in (source, sink):
+                try:
+                    end.shutdown(socket.SHUT_RDWR)
+                except OSError:
+                    pass
+
+        def serve(plain):
+            try:
+                near = context.wrap_socket(plain, server_side=True)
+                far = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+            except OSError:
+                return plain.close()
+            threading.Thread(target=pump, args=(near, far), daemon=True).start()
+            pump(far, near)
+
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(sys.argv[2], sys.argv[3])
+        if sys.argv[4]:
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(sys.argv[4])
+        listener = socket.create_server(("127.0.0.1", 0))
+        print(listener.getsockname()[1], flush=True)
+        while True:
+            threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+        """
+}
