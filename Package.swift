@@ -75,13 +75,13 @@ let package = Package(
             "HTTPAPI",
             [
                 "EventLog", "Domain", "JSON", "Postgres", "Projections", "Statistics", "Telemetry",
-                crypto, hummingbird, lifecycle, yams,
+                "Webhooks", crypto, hummingbird, lifecycle, yams,
             ]),
         module(
             "CommandLine",
             [
-                "HTTPAPI", "Curl", "EventLog", "Projections", "Postgres", "Telemetry", arguments,
-                hummingbird, lifecycle, logging,
+                "HTTPAPI", "Curl", "EventLog", "Projections", "Postgres", "Telemetry", "Webhooks",
+                arguments, hummingbird, lifecycle, logging,
             ]),
         .executableTarget(name: "ledger", dependencies: ["CommandLine"], swiftSettings: strict),
         .executableTarget(

@@ -7,6 +7,7 @@ import Postgres
 import Projections
 import ServiceLifecycle
 import Telemetry
+import Webhooks
 
 /// `ledger serve`: the server, with all its parts put together.
 struct Serve: AsyncParsableCommand {
@@ -46,6 +47,15 @@ struct Serve: AsyncParsableCommand {
             valueName: "n"))
     var readers: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            """
+            The file with the key that webhooks' secrets are sealed with, or LEDGER_SECRETS_KEY; \
+            secrets.key in the data directory if there is neither. Made on first use; keep a copy \
+            apart from the database's.
+            """, valueName: "file"))
+    var secretsKey: String?
+
     func validate() throws {
         try Environment.refuseUnknown()
         _ = try settings()
@@ -81,12 +91,19 @@ struct Serve: AsyncParsableCommand {
         let projector = try Projector.start(
             conninfo: database.conninfo, metrics: metrics, logger: logger)
         defer { projector.stop() }
-        log.view.onCommit { projector.wake() }
+        let dispatcher = try await Dispatcher.start(
+            log: log, conninfo: database.conninfo, secrets: try secretBox(),
+            metrics: metrics, logger: logger)
+        defer { dispatcher.stop() }
+        log.view.onCommit {
+            projector.wake()
+            dispatcher.wake()
+        }
         let results = ResultsReader(
             pool: ConnectionPool(conninfo: database.conninfo, size: 2, name: "ledger results"))
         defer { results.pool.shutdown() }
         let api = API(
-            log: log, results: results, metrics: metrics, logger: logger,
+            log: log, results: results, dispatcher: dispatcher, metrics: metrics, logger: logger,
             servesWithoutKey: servesWithoutKey)
         let server = api.application(host: settings.address.host, port: settings.address.port) {
             port in
@@ -108,6 +125,20 @@ struct Serve: AsyncParsableCommand {
             throw CommandFailure(message: "this node may write no more: \(reason)")
         }
         logger.notice("stopped", metadata: ["position": "\(log.view.position)"])
+    }
+
+    /// Made on first use, outside the database.
+    private func secretBox() throws -> SecretBox {
+        let file =
+            secretsKey ?? Environment.value(.secretsKey)
+            ?? "\(databaseOptions.dataDirectory)/secrets.key"
+        do throws(SecretBoxError) {
+            return try SecretBox(keyFile: file, createIfMissing: true)
+        } catch {
+            throw CommandFailure(
+                message: "\(error)",
+                details: ["It seals the secrets of webhooks; name it with --secrets-key."])
+        }
     }
 
     private var databaseFlag: String {

@@ -5,22 +5,26 @@ import Hummingbird
 import Logging
 import Projections
 import Telemetry
+import Webhooks
 
 /// The ledger over HTTP: routes, and what they share.
 package struct API: Sendable {
     let log: EventLog
     let results: ResultsReader
+    /// Nil on a node that delivers no webhooks.
+    let dispatcher: Dispatcher?
     let metrics: LedgerMetrics
     let logger: Logger
     /// Whether a request without a key is served.
     let servesWithoutKey: Bool
 
     package init(
-        log: EventLog, results: ResultsReader, metrics: LedgerMetrics, logger: Logger,
-        servesWithoutKey: Bool
+        log: EventLog, results: ResultsReader, dispatcher: Dispatcher?, metrics: LedgerMetrics,
+        logger: Logger, servesWithoutKey: Bool
     ) {
         self.log = log
         self.results = results
+        self.dispatcher = dispatcher
         self.metrics = metrics
         self.logger = logger
         self.servesWithoutKey = servesWithoutKey
@@ -45,6 +49,7 @@ package struct API: Sendable {
         addEventRoutes(to: router)
         addHistoryRoutes(to: router)
         addKeyRoutes(to: router)
+        addWebhookRoutes(to: router)
         addOperationRoutes(to: router)
         return router
     }

@@ -103,6 +103,9 @@ package final class Dispatcher: Sendable {
         }
     }
 
+    /// What secrets are sealed with.
+    package var secretBox: SecretBox { secrets }
+
     /// Events that an endpoint did not take.
     package var failures: ProgressStore { store }
 

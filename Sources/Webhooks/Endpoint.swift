@@ -81,6 +81,8 @@ final class Endpoint {
             mode: .parallel, done: PositionRanges(through: 0), end: 0)
         rateLimits[Self.deliveries] = RateLimit(perSecond: webhook.settings.rateLimit)
         updateReplays(progress: own)
+        // Observers do not see what an initializer sets.
+        laneOrder = Self.order(lanes)
     }
 
     // MARK: Settings
