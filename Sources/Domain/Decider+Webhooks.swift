@@ -95,7 +95,8 @@ extension Webhook {
         if let other = replays.first(where: { $0.status == .running }) {
             throw Refusal(
                 .conflict,
-                "Replay \(other.number) of webhook \(id) is running; cancel it or let it end first.")
+                "Replay \(other.number) of webhook \(id) is running; cancel it or let it end first."
+            )
         }
         return .replayRequested(
             WebhookReplay(

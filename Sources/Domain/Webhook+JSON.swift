@@ -168,7 +168,9 @@ extension WebhookSettings {
             }
         }
         if let limit = reader.number("rateLimit") {
-            if limit > 0 { rateLimit = limit } else {
+            if limit > 0 {
+                rateLimit = limit
+            } else {
                 reader.problem("rateLimit", "rateLimit: give requests per second, more than 0.")
             }
         }

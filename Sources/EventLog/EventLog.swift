@@ -54,7 +54,8 @@ package final class EventLog: Sendable {
                 sequencer: sequencer, conninfo: conninfo, connection: connection,
                 core: SequencerCore(head: head, state: state)))
         let pool = ConnectionPool(conninfo: conninfo, size: readers, name: "ledger reader")
-        return EventLog(view: view, sequencer: sequencer, reader: EventReader(pool: pool),
+        return EventLog(
+            view: view, sequencer: sequencer, reader: EventReader(pool: pool),
             epoch: head.epoch)
     }
 

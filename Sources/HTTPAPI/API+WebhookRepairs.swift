@@ -74,7 +74,9 @@ extension API {
         let values = reader.array("positions", max: Limits.batchLengthMax, required: true)
         var positions: [Int64] = []
         for (index, value) in values.enumerated() {
-            if let position = value.integer { positions.append(position) } else {
+            if let position = value.integer {
+                positions.append(position)
+            } else {
                 reader.problem("positions", at: index, "Give a position, a whole number.")
             }
         }

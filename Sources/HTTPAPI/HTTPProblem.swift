@@ -131,8 +131,9 @@ extension HTTPProblem {
         case let error as SequencerError: self.init(error)
         case let error as JSONError: self = .malformed("The body is not valid JSON: \(error).")
         case let error as PostgresError: self = .unavailable(error)
-        case let error as SecretBoxError: self = .unavailable(
-            "secrets-unavailable", "The secrets of webhooks can't be used", "\(error)")
+        case let error as SecretBoxError:
+            self = .unavailable(
+                "secrets-unavailable", "The secrets of webhooks can't be used", "\(error)")
         default:
             self.init(
                 .internalServerError, "internal", "Something went wrong in the ledger",

@@ -154,7 +154,9 @@ final class DispatcherThread {
             if let known = unusable[webhook.id], known.webhook == webhook { continue }
             if let endpoint = endpoints[webhook.id], endpoint.webhook == webhook,
                 webhook.settings.filter.lab == nil
-            { continue }
+            {
+                continue
+            }
             update(webhook, state)
         }
         for id in endpoints.keys where state.webhooks[id] == nil { remove(id) }
@@ -240,17 +242,17 @@ final class DispatcherThread {
             }
             endpoint.reading.insert(Self.loading(lane))
             let (reader, inbox, id) = (dispatcher.reader, dispatcher.inbox, endpoint.webhook.id)
-            inbox.post(from: { try await reader.read(positions) }) {
-                .loaded(webhook: id, lane: lane, batch: batch, $0)
-            }
+            inbox.post(
+                from: { try await reader.read(positions) },
+                as: { .loaded(webhook: id, lane: lane, batch: batch, $0) })
         }
     }
 
     private func findRedeliveries(_ id: String) {
         let (store, inbox) = (dispatcher.store, dispatcher.inbox)
-        inbox.post(from: { try await store.requested(of: id, limit: Self.redeliveriesMax) }) {
-            .requested(webhook: id, $0)
-        }
+        inbox.post(
+            from: { try await store.requested(of: id, limit: Self.redeliveriesMax) },
+            as: { .requested(webhook: id, $0) })
     }
 
     // MARK: Sending
@@ -359,7 +361,9 @@ final class DispatcherThread {
             } catch {
                 logger.error(
                     "webhooks",
-                    metadata: ["webhook": "\(id)", "notRecorded": "\(command)", "error": "\(error)"]
+                    metadata: [
+                        "webhook": "\(id)", "notRecorded": "\(command)", "error": "\(error)",
+                    ]
                 )
                 inbox.post(.notRecorded(webhook: id))
             }
@@ -391,7 +395,8 @@ final class DispatcherThread {
     private func keep(_ now: Timestamp) {
         guard !isFenced, let changes = keeper.due(now) else { return }
         let (store, inbox, epoch) = (dispatcher.store, dispatcher.inbox, dispatcher.log.epoch)
-        inbox.post(from: { try await store.write(changes, epoch: epoch) }) { .kept($0) }
+        inbox.post(
+            from: { try await store.write(changes, epoch: epoch) }, as: { .kept($0) })
     }
 
     private func kept(_ result: Result<Void, any Error>) {

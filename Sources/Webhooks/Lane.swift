@@ -152,7 +152,8 @@ struct Lane: Sendable {
 
     /// Forgets what was read and is in no batch, to read it again later.
     mutating func release() {
-        let first = [ready.first, released.first].compactMap { $0?.position }
+        let first =
+            [ready.first, released.first].compactMap { $0?.position }
             + waiting.values.compactMap { $0.first?.position }
         let others = released.map(\.position)
         guard let lowest = (first + others).min() else { return }

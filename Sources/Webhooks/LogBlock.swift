@@ -129,7 +129,8 @@ struct StreamParts {
     let key: UInt64
 
     init(_ stream: String) {
-        var parts = stream.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        var parts = stream.utf8.split(
+            separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
         if parts.first?.elementsEqual("unattributed".utf8) == true { parts.removeFirst() }
         func text(_ index: Int) -> String { StreamName.decodedPart(parts[index]) }
         switch (parts.first.map(Substring.init) ?? "", parts.count) {

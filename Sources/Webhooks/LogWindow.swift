@@ -45,9 +45,9 @@ struct LogWindow {
         isReadingTail = true
         let (reader, after) = (reader, tailThrough)
         let through = min(position, after + Self.blockCountMax)
-        inbox.post(from: { try await reader.readTail(after: after, through: through) }) {
-            .tail($0)
-        }
+        inbox.post(
+            from: { try await reader.readTail(after: after, through: through) },
+            as: { .tail($0) })
     }
 
     mutating func appendTail(_ block: LogBlock) {
@@ -82,9 +82,9 @@ struct LogWindow {
         }
         waiting[request] = [lane]
         let reader = reader
-        inbox.post(from: {
-            try await reader.read(after: request.after, through: request.through)
-        }) { .history(request, $0) }
+        inbox.post(
+            from: { try await reader.read(after: request.after, through: request.through) },
+            as: { .history(request, $0) })
     }
 
     /// Those who wait for a request that has been answered.

@@ -30,7 +30,8 @@ package struct PositionRanges: Sendable, Equatable {
         var merged = range
         while end < above.count, above[end].lowerBound <= range.upperBound + 1 {
             merged =
-                min(merged.lowerBound, above[end].lowerBound)...max(
+                min(
+                    merged.lowerBound, above[end].lowerBound)...max(
                     merged.upperBound, above[end].upperBound)
             end += 1
         }

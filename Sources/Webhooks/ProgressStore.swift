@@ -125,7 +125,9 @@ package struct ProgressStore: Sendable {
         for row in rows {
             positions.append(row.position)
             attempts.append(Int32(clamping: row.attempts))
-            if let status = row.status { statuses.append(Int32(status)) } else {
+            if let status = row.status {
+                statuses.append(Int32(status))
+            } else {
                 statuses.appendNull()
             }
             times.append(timestamp: row.failedAt.microseconds)
@@ -201,7 +203,8 @@ package struct ProgressStore: Sendable {
     package func failures(
         of webhook: String, after: Int64 = 0, limit: Int
     ) async throws -> [SetAside] {
-        try await failures("webhook = $1 AND position > $2", [.text(webhook), .int64(after)], limit)
+        try await failures(
+            "webhook = $1 AND position > $2", [.text(webhook), .int64(after)], limit)
     }
 
     package func failure(of webhook: String, at position: Int64) async throws -> SetAside? {

@@ -124,7 +124,8 @@ package struct Registration: Sendable {
         guard let type = Encoders.named(settings.encoder) else {
             let known = Encoders.all.map { $0.name }.joined(separator: ", ")
             reader.problem(
-                "encoder", "There is no encoder \(settings.encoder.prefix(140)); use one of \(known).")
+                "encoder",
+                "There is no encoder \(settings.encoder.prefix(140)); use one of \(known).")
             return
         }
         do throws(EncoderSettingsError) {

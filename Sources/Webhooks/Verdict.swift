@@ -43,7 +43,8 @@ enum Verdict: Equatable {
             self = .failed(
                 Failure(
                     reason: reason,
-                    retryAfter: mayAsk ? outcome.retryAfter.flatMap { .init(retryAfter: $0, now) }
+                    retryAfter: mayAsk
+                        ? outcome.retryAfter.flatMap { .init(retryAfter: $0, now) }
                         : nil,
                     isOverload: status == 429 || status == 408, isAnswer: true))
         }

@@ -31,8 +31,9 @@ enum WebhookMetrics {
         show("set_aside_events", "Events that the endpoint did not take, set aside.") {
             Double($0.setAside)
         }
-        show("next_retry_timestamp_seconds", "When an endpoint that is down is tried; 0 if it is up.")
-        {
+        show(
+            "next_retry_timestamp_seconds", "When an endpoint that is down is tried; 0 if it is up."
+        ) {
             Double($0.nextRetry?.microseconds ?? 0) / 1e6
         }
         show("batch_events", "Events in a delivered request, on average.") { $0.counts.batchFill }
