@@ -100,6 +100,7 @@ let package = Package(
             name: "PythonEnvironment", path: "Tests/PythonEnvironment", swiftSettings: strict),
         tests("Postgres"),
         tests("Curl"),
+        tests("Gzip"),
         tests("JSON", ["SeededRandomness"]),
         .testTarget(
             name: "DomainTests", dependencies: ["Domain", "JSON", "SeededRandomness", crypto],
@@ -113,6 +114,12 @@ let package = Package(
             [
                 "Curl", "Domain", "EventLog", "JSON", "Postgres", "Projections",
                 "PythonEnvironment", "TestSupport", "Telemetry", hummingbird, lifecycle, logging,
+            ]),
+        tests(
+            "Webhooks",
+            [
+                "Curl", "Domain", "EventLog", "JSON", "Postgres", "SeededRandomness", "TestSupport",
+                "Telemetry", crypto, logging,
             ]),
         tests("Projections", ["SeededRandomness", "Statistics", "TestSupport"]),
         .testTarget(

@@ -10,6 +10,10 @@ struct Finding {
     enum Goal {
         /// The ratio of measured to reference is at least this.
         case ratio(least: Double)
+        /// The ratio of measured to reference is at most this.
+        case ratioAtMost(Double)
+        /// Every measurement is at least this.
+        case rate(least: Double)
         /// No measurement is above this.
         case value(most: Double)
         /// Every measurement is below this, and the last hardly above the first.
@@ -43,7 +47,7 @@ struct Finding {
     /// The median of the rounds' ratios; of what is to be flat, its growth from first to last.
     private var ratio: Double? {
         switch goal {
-        case .ratio: zip(measured, references).map { $0 / $1 }.median
+        case .ratio, .ratioAtMost, .rate: zip(measured, references).map { $0 / $1 }.median
         case .value: nil
         case .flat: (measured.last ?? 0) / (measured.first ?? 1)
         }
@@ -52,6 +56,8 @@ struct Finding {
     private var isMet: Bool {
         switch goal {
         case .ratio(let least): ratio ?? 0 >= least
+        case .ratioAtMost(let most): ratio ?? .infinity <= most
+        case .rate(let least): measured.median >= least
         case .value(let most): measured.allSatisfy { $0 <= most }
         case .flat(let below):
             ratio ?? .infinity <= Self.growthMax && measured.allSatisfy { $0 < below }
@@ -70,10 +76,11 @@ struct Finding {
         let cells =
             switch goal {
             case .ratio(let least):
-                [
-                    "\(text(measured.median)) \(unit)", "\(text(references.median)) \(unit)",
-                    shownRatio, "≥ \(Self.text(least, decimals: 1))",
-                ]
+                besideReference + [shownRatio, "≥ \(Self.text(least, decimals: 1))"]
+            case .ratioAtMost(let most):
+                besideReference + [shownRatio, "≤ \(Self.text(most, decimals: 1))"]
+            case .rate(let least):
+                besideReference + [shownRatio, "≥ \(text(least)) \(unit)"]
             case .value(let most):
                 ["\(text(measured.median)) \(unit)", "–", shownRatio, "≤ \(text(most)) \(unit)"]
             case .flat(let below):
@@ -84,6 +91,10 @@ struct Finding {
             }
         return "| "
             + ([scenario.work] + cells + [isMet ? "yes" : "no"]).joined(separator: " | ") + " |"
+    }
+
+    private var besideReference: [String] {
+        ["\(text(measured.median)) \(unit)", "\(text(references.median)) \(unit)"]
     }
 
     /// A number in the finding's unit: small ones with their decimals.

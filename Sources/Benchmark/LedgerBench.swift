@@ -5,7 +5,7 @@ struct LedgerBench: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "ledger-bench",
         abstract: "Measure the ledger beside its references.",
-        subcommands: [Run.self, BareRoute.self], defaultSubcommand: Run.self)
+        subcommands: [Run.self, BareRoute.self, Sink.self], defaultSubcommand: Run.self)
 
     /// Runs the command that the process's arguments name.
     static func start() async { await main() }
@@ -69,13 +69,17 @@ struct Size: Sendable {
     var scoredUnits: Int
     /// Scored subjects of the experiment whose results are asked for.
     var resultUnits: Int
+    /// Events that are delivered one by one; five times as many in batches.
+    var deliveries: Int
+    /// Events that wait for a thousand endpoints.
+    var backlog: Int
 
     static let full = Size(
         rounds: 3, seconds: 6, rebuildRows: 1_000_000, memoryStep: 1_000_000,
-        scoredUnits: 250_000, resultUnits: 1_000_000)
+        scoredUnits: 250_000, resultUnits: 1_000_000, deliveries: 200_000, backlog: 1_000_000)
     static let quick = Size(
         rounds: 1, seconds: 2, rebuildRows: 100_000, memoryStep: 100_000, scoredUnits: 100_000,
-        resultUnits: 100_000)
+        resultUnits: 100_000, deliveries: 50_000, backlog: 100_000)
 }
 
 /// Why a measurement can't be had, or can't be trusted.

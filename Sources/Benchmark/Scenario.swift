@@ -7,6 +7,10 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     case selectRepeat = "select-repeat"
     case selectNew = "select-new"
     case scores, results
+    case webhookSingle = "webhook-single"
+    case webhookBatch = "webhook-batch"
+    case webhookDead = "webhook-dead"
+    case webhookMemory = "webhook-memory"
 
     var work: String {
         switch self {
@@ -19,6 +23,10 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
         case .selectNew: "new selection, one per request, 64 connections, durable"
         case .scores: "scores, \(Self.batchLength) per request"
         case .results: "results of an experiment with 1 M scored units, p99"
+        case .webhookSingle: "webhook deliveries, one event per request"
+        case .webhookBatch: "webhook deliveries, 500 events per request"
+        case .webhookDead: "p99 delay to 900 endpoints, 100 others never answering"
+        case .webhookMemory: "peak resident size, 1 000 endpoints, 1 M events of backlog"
         }
     }
 
@@ -26,7 +34,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     static let batchLength = 1_000
     /// Subjects that are asked for again and again in ``repeat``.
     static let repeatSubjects = 10_000
-    private static let connections = 64
+    static let connections = 64
     private static let batchConnections = 16
 
     func run(on stage: Stage, _ size: Size) throws -> Finding {
@@ -41,6 +49,10 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
         case .batch: try Self.batches(stage, size)
         case .rebuild: try Self.rebuild(stage, size)
         case .memory: try Self.memory(stage, size)
+        case .webhookSingle: try Self.webhookSingles(stage, size)
+        case .webhookBatch: try Self.webhookBatches(stage, size)
+        case .webhookDead: try Self.webhookDead(stage, size)
+        case .webhookMemory: try Self.webhookMemory(stage, size)
         }
     }
 

@@ -135,6 +135,19 @@ struct Script {
             """)
     }
 
+    // MARK: Deliveries
+
+    /// The same body again and again.
+    static func posting(_ body: String, to path: String) -> Script {
+        Script(
+            to: path,
+            """
+            local whole
+            function init(args) whole = post([==[\(body)]==]) end
+            function request() return whole end
+            """)
+    }
+
     // MARK: What they share
 
     private init(to path: String = Stage.path, _ load: String) {

@@ -122,7 +122,7 @@ extension Stage {
                                              {"variant":"TREATMENT","split":0.5}]}]}}
         """
 
-    private func send(
+    func send(
         _ method: String, _ path: String, _ body: String, over transfer: Transfer = Transfer()
     ) throws -> [UInt8] {
         let response = try transfer.perform(

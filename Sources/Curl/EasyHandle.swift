@@ -56,14 +56,10 @@ final class EasyHandle {
             detail: String(cString: errorText))
     }
 
-    /// The error of a transfer to `url` that ended with `code` after its request was sent:
-    /// whatever libcurl says, such as that it could not connect a second time, the exchange broke.
-    func error(afterSending code: CURLcode, url: String) -> CurlError {
+    /// What libcurl says of a transfer that ended with `code`.
+    func words(for code: CURLcode) -> String {
         let words = String(cString: errorText)
-        let reason = words.isEmpty ? String(cString: curl_easy_strerror(code)) : words
-        return CurlError(
-            kind: .broken,
-            description: "the exchange with \(CurlError.place(of: url)) failed: \(reason)")
+        return words.isEmpty ? String(cString: curl_easy_strerror(code)) : words
     }
 
     func set(_ option: CURLoption, _ value: Int) {

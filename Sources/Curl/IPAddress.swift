@@ -30,6 +30,14 @@ package enum IPAddress: Hashable, Sendable {
         }
     }
 
+    /// Reads an IPv4 address in any of the spellings that systems connect to, such as `0x7f.1`,
+    /// `2130706433` and `017700000001`.
+    init?(numbers: String) {
+        var address = in_addr()
+        guard !numbers.utf8.contains(0), inet_aton(numbers, &address) != 0 else { return nil }
+        self = .v4(UInt32(bigEndian: address.s_addr))
+    }
+
     /// Reads the address of a socket; nil if its family is neither of the two.
     package init?(_ address: UnsafePointer<sockaddr>) {
         let start = UnsafeRawPointer(address)

@@ -48,15 +48,13 @@ package final class MultiTransfer {
     /// Begins to POST `body` to the target; a later `run` hands out the outcome with the ID, which
     /// no other transfer in flight may have.
     ///
-    /// - Parameter url: where to instead of the target's own URL: the same place, with another
-    ///   path or query.
+    /// - Parameter url: Where to, instead of the target's own URL: the same place, with another path
+    ///   or query.
     package func start(
         _ target: Target, url: String? = nil, headers: [Header], body: RequestBody, id: UInt64
     ) {
         precondition(transfers[id] == nil, "transfer \(id) is in flight already")
-        if let reason = target.reasonNotToSend ?? Header.reasonNotToSend(headers)
-            ?? (url?.hasLineEndOrNUL == true ? "a line end or NUL in the request's URL" : nil)
-        {
+        if let reason = target.reasonNotToSend(to: url) ?? Header.reasonNotToSend(headers) {
             refusals.append((id, CurlError(kind: .invalidRequest, description: reason)))
             return
         }

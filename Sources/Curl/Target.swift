@@ -1,7 +1,8 @@
 /// Where requests go, with all that stays the same between them.
 ///
-/// It is used only on the thread of its `MultiTransfer`. Thousands may exist at once: one without
-/// transfers costs little more than its options and the handles it keeps for the next ones.
+/// It belongs to the one `MultiTransfer` that sends to it, and to its thread. Thousands may exist at
+/// once: one without transfers costs little more than its options and the handles it keeps for the
+/// next ones.
 package final class Target {
     /// What stays the same between the requests to a target.
     package struct Options: Sendable, Equatable {
@@ -38,8 +39,8 @@ package final class Target {
     /// What stays the same between the requests.
     package let options: Options
     let permits: @Sendable (IPAddress) -> Bool
-    /// What is wrong with the options themselves; nil if they can be sent.
-    let reasonNotToSend: String?
+    /// What is wrong with the fixed headers; nil if they can be sent.
+    private let reasonAgainstHeaders: String?
     let fixedHeaders: HeaderList
     private var idle: [TargetTransfer] = []
 
@@ -48,11 +49,14 @@ package final class Target {
     package init(_ options: Options, permits: @escaping @Sendable (IPAddress) -> Bool) {
         self.options = options
         self.permits = permits
-        reasonNotToSend =
-            options.url.hasLineEndOrNUL
-            ? "a line end or NUL in the request's URL"
-            : Header.reasonNotToSend(options.fixedHeaders)
+        reasonAgainstHeaders = Header.reasonNotToSend(options.fixedHeaders)
         fixedHeaders = HeaderList(options.fixedHeaders.map { ($0.name, $0.value) })
+    }
+
+    /// What is wrong with the target and the URL that takes its own's place; nil if nothing is.
+    func reasonNotToSend(to url: String?) -> String? {
+        let breaksOut = (url ?? options.url).hasLineEndOrNUL
+        return breaksOut ? "a line end or NUL in the request's URL" : reasonAgainstHeaders
     }
 
     /// A transfer that has been used before, if one is left.

@@ -15,7 +15,7 @@ final class TargetTransfer {
     private let headers = HeaderChain()
 
     private(set) var id: UInt64 = 0
-    /// Where the handle sends to.
+    /// Where the handle is set to send to.
     private var url: String
     /// Kept for as long as libcurl reads its headers, and to come back to it afterwards.
     private(set) var target: Target?
@@ -28,6 +28,7 @@ final class TargetTransfer {
     private var isAddressRefused = false
     private var hasOpenedSocket = false
     private var wasSent = false
+    private var isResendRefused = false
 
     init(_ target: Target, _ sockets: SocketPoller) {
         options = target.options
@@ -57,7 +58,7 @@ final class TargetTransfer {
 
     /// Why the request can't be sent; nil if libcurl took every option.
     var setupError: CurlError? {
-        handle.setupError(url: options.url)
+        handle.setupError(url: url)
     }
 
     /// Forgets the request and its answer, and hands back the target.
@@ -71,6 +72,7 @@ final class TargetTransfer {
         isAddressRefused = false
         hasOpenedSocket = false
         wasSent = false
+        isResendRefused = false
         handle.forgetError()
         return target
     }
@@ -91,21 +93,28 @@ final class TargetTransfer {
         if answer.isTruncated || code == CURLE_OK && answer.status != 0 {
             return nil
         }
-        let url = options.url
+        let place = CurlError.place(of: url)
         if isAddressRefused, let address {
             return CurlError(
                 kind: .forbiddenAddress,
-                description: "\(CurlError.place(of: url)) must not be connected to at \(address)")
-        }
-        if answer.isHeadTooLarge {
-            return CurlError(
-                kind: .tooLarge,
-                description: "\(url) sent more than \(options.headBytesMax) bytes of headers")
+                description: "\(place) must not be connected to at \(address)")
         }
         guard wasSent, code != CURLE_OPERATION_TIMEDOUT else {
             return handle.error(code, url: url)
         }
-        return handle.error(afterSending: code, url: url)
+        if answer.isHeadTooLarge {
+            return CurlError(
+                kind: .tooLarge,
+                description: "\(place) sent more than \(options.headBytesMax) bytes of headers")
+        }
+        let words = handle.words(for: code)
+        // So libcurl calls a line of a head or trailer that outgrows its own limit, 100 or 4 kB.
+        if words.hasPrefix("Out of memory") {
+            return CurlError(kind: .tooLarge, description: "\(place) sent too long a header")
+        }
+        let reason = isResendRefused ? "the connection broke before an answer came" : words
+        return CurlError(
+            kind: .broken, description: "the exchange with \(place) failed: \(reason)")
     }
 
     // MARK: What libcurl's callbacks tell
@@ -122,8 +131,7 @@ final class TargetTransfer {
 
     /// Decides whether a socket to an address is opened.
     func mayOpenSocket(to address: IPAddress?) -> Bool {
-        // libcurl sends a request again, over a new connection, if a reused one breaks.
-        guard !wasSent, let address else { return false }
+        guard isFirstSending(), let address else { return false }
         guard permits(address) else {
             // An address that was tried is the better explanation of a failure.
             if !hasOpenedSocket {
@@ -140,10 +148,17 @@ final class TargetTransfer {
 
     /// Decides whether the request is sent over a connection to an address.
     func maySend(to address: IPAddress?) -> Bool {
-        guard !wasSent, let address else { return false }
+        guard isFirstSending(), let address else { return false }
         self.address = address
         isAddressRefused = !permits(address)
         wasSent = !isAddressRefused
         return wasSent
+    }
+
+    /// Whether the request has not been sent yet: libcurl sends it again, over another connection,
+    /// if a reused one breaks before the answer.
+    private func isFirstSending() -> Bool {
+        isResendRefused = wasSent
+        return !wasSent
     }
 }

@@ -29,9 +29,18 @@ package struct URLParts: Equatable, Sendable {
         hasUserInfo =
             parser.part(CURLUPART_USER) != nil || parser.part(CURLUPART_PASSWORD) != nil
         query = parser.part(CURLUPART_QUERY)
-        let bare = host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : host
-        address = IPAddress(bare)
-        self.host = address?.description ?? bare.lowercased()
+        let name = Self.withoutBracketsOrDot(host)
+        address = IPAddress(name) ?? IPAddress(numbers: name)
+        self.host = address?.description ?? name.lowercased()
+    }
+
+    /// The host without the brackets of an IPv6 address, and without the dot that a whole name may
+    /// end with.
+    private static func withoutBracketsOrDot(_ host: String) -> String {
+        if host.hasPrefix("[") {
+            return String(host.dropFirst().dropLast())
+        }
+        return host.hasSuffix(".") ? String(host.dropLast()) : host
     }
 
     /// Host and port as they stand in a URL.

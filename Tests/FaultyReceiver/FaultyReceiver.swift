@@ -24,12 +24,12 @@ package final class FaultyReceiver: Sendable {
     /// Starts a receiver.
     ///
     /// - Parameters:
+    ///   - behaviour: What to do with each request; it is called on many threads.
     ///   - resetsConnection: Whether the connection of that number, from 1, is reset as soon as it
     ///     is there.
-    ///   - behaviour: What to do with each request; it is called on many threads.
     package init(
-        resetsConnection: @escaping @Sendable (Int) -> Bool = { _ in false },
-        _ behaviour: @escaping @Sendable (Received) -> Behaviour = { _ in .success }
+        _ behaviour: @escaping @Sendable (Received) -> Behaviour = { _ in .success },
+        resetsConnection: @escaping @Sendable (Int) -> Bool = { _ in false }
     ) {
         listener = ListeningSocket()
         port = listener.port

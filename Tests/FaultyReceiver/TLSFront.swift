@@ -25,6 +25,8 @@ package final class TLSFront {
             clientRoot?.certificateFile.path() ?? "",
         ]
         process.standardOutput = output
+        // Python reports each handshake that fails, and here some are to fail.
+        process.standardError = FileHandle.nullDevice
         try process.run()
         let line = String(decoding: output.fileHandleForReading.availableData, as: UTF8.self)
         guard let port = Int(line.trimmingCharacters(in: .whitespacesAndNewlines)) else {
@@ -41,37 +43,32 @@ package final class TLSFront {
     package var url: String { "https://127.0.0.1:\(port)" }
 
     private static let program = """
-        import socket, ssl, sys, threading
+        import asyncio, ssl, sys
 
-        def pump(source, sink):
+        async def pump(reader, writer):
             try:
-                while data := source.recv(65536):
-                    sink.sendall(data)
+                while data := await reader.read(65536):
+                    writer.write(data)
+                    await writer.drain()
             except OSError:
                 pass
-            for end in (source, sink):
-                try:
-                    end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
+            finally:
+                writer.close()
 
-        def serve(plain):
-            try:
-                near = context.wrap_socket(plain, server_side=True)
-                far = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
-            except OSError:
-                return plain.close()
-            threading.Thread(target=pump, args=(near, far), daemon=True).start()
-            pump(far, near)
+        async def serve(reader, writer):
+            far = await asyncio.open_connection("127.0.0.1", int(sys.argv[1]))
+            await asyncio.gather(pump(reader, far[1]), pump(far[0], writer))
 
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(sys.argv[2], sys.argv[3])
-        if sys.argv[4]:
-            context.verify_mode = ssl.CERT_REQUIRED
-            context.load_verify_locations(sys.argv[4])
-        listener = socket.create_server(("127.0.0.1", 0))
-        print(listener.getsockname()[1], flush=True)
-        while True:
-            threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
+        async def main():
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(sys.argv[2], sys.argv[3])
+            if sys.argv[4]:
+                context.verify_mode = ssl.CERT_REQUIRED
+                context.load_verify_locations(sys.argv[4])
+            server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
+            print(server.sockets[0].getsockname()[1], flush=True)
+            await server.serve_forever()
+
+        asyncio.run(main())
         """
 }
