@@ -135,17 +135,25 @@ final class Inbox: Sendable {
     }
 
     private let messages = Mutex<[Message]>([])
+    /// A closure that stood in the lock by itself would be wrapped anew at each access.
+    private struct Waker {
+        var wake: @Sendable () -> Void = {}
+    }
+
     /// Wakes the thread from its wait for sockets.
-    private let waker = Mutex<(@Sendable () -> Void)?>(nil)
+    private let waker = Mutex(Waker())
 
     func post(_ message: Message) {
         messages.withLock { $0.append(message) }
         wake()
     }
 
-    func wake() { waker.withLock { $0 }?() }
+    func wake() {
+        let waker = waker.withLock { $0 }
+        waker.wake()
+    }
 
-    func onWake(_ action: (@Sendable () -> Void)?) { waker.withLock { $0 = action } }
+    func onWake(_ action: @escaping @Sendable () -> Void) { waker.withLock { $0.wake = action } }
 
     func take() -> [Message] {
         messages.withLock { messages in

@@ -62,7 +62,7 @@ final class DispatcherThread {
     func run() {
         let waker = transfers.waker
         dispatcher.inbox.onWake { waker.wake() }
-        defer { dispatcher.inbox.onWake(nil) }
+        defer { dispatcher.inbox.onWake {} }
         while !isStopping { step() }
         finish()
     }

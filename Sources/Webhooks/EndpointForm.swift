@@ -2,7 +2,7 @@ import Curl
 import Domain
 
 /// An endpoint's settings, ready to be used: the secrets opened, the encoder made.
-struct EndpointForm {
+final class EndpointForm {
     let encoder: any EventEncoder
     let keys: SigningKeys
     let options: Target.Options
