@@ -99,7 +99,9 @@ let package = Package(
         .target(
             name: "PythonEnvironment", path: "Tests/PythonEnvironment", swiftSettings: strict),
         tests("Postgres"),
-        tests("Curl"),
+        .target(
+            name: "FaultyReceiver", path: "Tests/FaultyReceiver", swiftSettings: strict),
+        tests("Curl", ["FaultyReceiver"]),
         tests("Gzip"),
         tests("JSON", ["SeededRandomness"]),
         .testTarget(
@@ -118,14 +120,16 @@ let package = Package(
         tests(
             "Webhooks",
             [
-                "Curl", "Domain", "EventLog", "JSON", "Postgres", "SeededRandomness", "TestSupport",
-                "Telemetry", crypto, logging,
+                "Curl", "Domain", "EventLog", "FaultyReceiver", "Gzip", "JSON", "Postgres",
+                "PythonEnvironment", "SeededRandomness", "TestSupport", "Telemetry", crypto,
+                logging,
             ]),
         tests("Projections", ["SeededRandomness", "Statistics", "TestSupport"]),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "ledger", "Curl", "EventLog", "JSON", "Postgres", "SeededRandomness", "TestSupport",
+                "ledger", "Curl", "EventLog", "FaultyReceiver", "JSON", "Postgres",
+                "SeededRandomness", "TestSupport",
             ],
             path: "Tests/EndToEnd", swiftSettings: strict),
     ]

@@ -1,5 +1,6 @@
 import ArgumentParser
 import EventLog
+import Glibc
 import HTTPAPI
 import Hummingbird
 import Logging
@@ -94,7 +95,6 @@ struct Serve: AsyncParsableCommand {
         let dispatcher = try await Dispatcher.start(
             log: log, conninfo: database.conninfo, secrets: try secretBox(),
             metrics: metrics, logger: logger)
-        defer { dispatcher.stop() }
         log.view.onCommit {
             projector.wake()
             dispatcher.wake()
@@ -102,9 +102,23 @@ struct Serve: AsyncParsableCommand {
         let results = ResultsReader(
             pool: ConnectionPool(conninfo: database.conninfo, size: 2, name: "ledger results"))
         defer { results.pool.shutdown() }
-        let api = API(
-            log: log, results: results, dispatcher: dispatcher, metrics: metrics, logger: logger,
-            servesWithoutKey: servesWithoutKey)
+        do {
+            let api = API(
+                log: log, results: results, dispatcher: dispatcher, metrics: metrics,
+                logger: logger, servesWithoutKey: servesWithoutKey)
+            try await listen(api, log, settings, logger)
+        } catch {
+            await dispatcher.stop()
+            throw error
+        }
+        await dispatcher.stop()
+        logger.notice("stopped", metadata: ["position": "\(log.view.position)"])
+    }
+
+    /// Serves until the process is told to stop, or another node has taken over.
+    private func listen(
+        _ api: API, _ log: EventLog, _ settings: Settings, _ logger: Logger
+    ) async throws {
         let server = api.application(host: settings.address.host, port: settings.address.port) {
             port in
             let address = Address(host: settings.address.host, port: port)
@@ -124,14 +138,14 @@ struct Serve: AsyncParsableCommand {
         if case .fenced(let reason) = log.sequencer.status {
             throw CommandFailure(message: "this node may write no more: \(reason)")
         }
-        logger.notice("stopped", metadata: ["position": "\(log.view.position)"])
     }
 
     /// Made on first use, outside the database.
     private func secretBox() throws -> SecretBox {
-        let file =
-            secretsKey ?? Environment.value(.secretsKey)
-            ?? "\(databaseOptions.dataDirectory)/secrets.key"
+        let named = secretsKey ?? Environment.value(.secretsKey)
+        // With a database of its own the directory may be missing.
+        if named == nil { mkdir(databaseOptions.dataDirectory, 0o711) }
+        let file = named ?? "\(databaseOptions.dataDirectory)/secrets.key"
         do throws(SecretBoxError) {
             return try SecretBox(keyFile: file, createIfMissing: true)
         } catch {

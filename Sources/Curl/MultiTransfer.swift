@@ -22,8 +22,8 @@ package final class MultiTransfer {
     /// Makes an engine without transfers.
     ///
     /// - Parameters:
-    ///   - idleConnectionsMax: How many connections are kept open between transfers, to all
-    ///     targets together.
+    ///   - idleConnectionsMax: How many connections may be open, to all targets together and those
+    ///     in use included, for one whose transfer ends to be kept.
     ///   - idleTransfersPerTargetMax: How many of libcurl's handles each target keeps between
     ///     transfers.
     package init(idleConnectionsMax: Int = 4_096, idleTransfersPerTargetMax: Int = 4) {
@@ -48,8 +48,8 @@ package final class MultiTransfer {
     /// Begins to POST `body` to the target; a later `run` hands out the outcome with the ID, which
     /// no other transfer in flight may have.
     ///
-    /// - Parameter url: Where to, instead of the target's own URL: the same place, with another path
-    ///   or query.
+    /// - Parameter url: Where to, instead of the target's own URL: the same place, with another
+    ///   path or query.
     package func start(
         _ target: Target, url: String? = nil, headers: [Header], body: RequestBody, id: UInt64
     ) {

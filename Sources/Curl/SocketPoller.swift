@@ -135,6 +135,7 @@ final class SocketPoller {
 
     private func control(_ operation: Int32, _ socket: Int32, _ wanted: UInt32) {
         var event = epoll_event(events: wanted, data: epoll_data_t(fd: socket))
+        // It fails if the system has no memory for it: the transfer then ends with its time.
         _ = epoll_ctl(descriptor, operation, socket, &event)
     }
 

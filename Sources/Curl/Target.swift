@@ -1,8 +1,8 @@
 /// Where requests go, with all that stays the same between them.
 ///
-/// It belongs to the one `MultiTransfer` that sends to it, and to its thread. Thousands may exist at
-/// once: one without transfers costs little more than its options and the handles it keeps for the
-/// next ones.
+/// It belongs to the one `MultiTransfer` that sends to it, and to its thread. Thousands may exist
+/// at once: one without transfers costs little more than its options and the handles it keeps for
+/// the next ones.
 package final class Target {
     /// What stays the same between the requests to a target.
     package struct Options: Sendable, Equatable {

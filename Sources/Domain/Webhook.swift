@@ -55,7 +55,10 @@ package enum DeliveryMode: String, Sendable, CaseIterable {
 
 /// How deliveries are signed.
 package enum WebhookSignatureKind: String, Sendable, CaseIterable {
-    case hmac, ed25519
+    /// HMAC-SHA256, `v1`: both sides hold the same secret.
+    case hmac
+    /// `v1a`: receivers hold the public half only.
+    case ed25519
 }
 
 /// Which events an endpoint gets; all conditions hold together.

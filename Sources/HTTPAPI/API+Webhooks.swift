@@ -16,7 +16,7 @@ extension API {
             _ = try authorize(request, .reader)
             let (state, position) = log.view.snapshot
             let webhooks = state.webhooks.values.sorted { $0.id < $1.id }
-            let statuses = try dispatching().status
+            let statuses = try await dispatching().status()
             return try Response(
                 document: listPage(webhooks, next: nil, position: position) { writer, webhook in
                     writer.beginObject()
@@ -27,7 +27,7 @@ extension API {
         router.get("/v1/webhooks/:id") { request, context in
             _ = try authorize(request, .reader)
             let webhook = try webhook(context)
-            let status = try dispatching().status[webhook.id]
+            let status = try await dispatching().status()[webhook.id]
             return try Response(
                 document: json { $0.members(of: webhook, status) }, for: request)
         }
@@ -52,7 +52,7 @@ extension API {
                 let id = try webhook(context).id
                 _ = try dispatching()
                 _ = try await change(id, command, actor)
-                return try shown(id)
+                return try await shown(id)
             }
         }
         router.post("/v1/webhooks/:id/rotate-secret") { request, context in
@@ -151,7 +151,7 @@ extension API {
         }
         _ = try await change(
             webhook.id, .update(settings, expectedVersion: webhook.version), actor)
-        return try shown(webhook.id)
+        return try await shown(webhook.id)
     }
 
     private func rotate(
@@ -209,11 +209,11 @@ extension API {
     }
 
     /// An endpoint as it is after a change.
-    func shown(_ id: String) throws -> Response {
+    func shown(_ id: String) async throws -> Response {
         guard let webhook = log.view.snapshot.state.webhooks[id] else {
             throw HTTPProblem.notFound("Webhook \(id) has been removed meanwhile.")
         }
-        let status = try dispatching().status[id]
+        let status = try await dispatching().status()[id]
         return Response(json: json { $0.members(of: webhook, status) })
     }
 }

@@ -39,18 +39,25 @@ package final class Dispatcher: Sendable {
     let reader: BlockReader
     let secrets: SecretBox
     let clock: WebhookClock
+    let timeout: Duration
     let logger: Logger
     let inbox = Inbox()
     private let statuses = Mutex<[String: EndpointStatus]>([:])
-    private let thread = Mutex<OSThread?>(nil)
+    private struct Ending {
+        var isOver = false
+        var waiters: [CheckedContinuation<Void, Never>] = []
+    }
+
+    private let ending = Mutex(Ending())
 
     private init(
         log: EventLog, conninfo: String, secrets: SecretBox, clock: WebhookClock,
-        logger: Logger
+        timeout: Duration, logger: Logger
     ) {
         self.log = log
         self.secrets = secrets
         self.clock = clock
+        self.timeout = timeout
         self.logger = logger
         store = ProgressStore(
             pool: ConnectionPool(conninfo: conninfo, size: 1, name: "ledger webhook progress"))
@@ -58,21 +65,23 @@ package final class Dispatcher: Sendable {
     }
 
     /// Starts to dispatch from where the last dispatcher left off.
+    ///
+    /// - Parameter timeout: for a whole request, from name look-up to the last byte of the answer.
     package static func start(
         log: EventLog, conninfo: String, secrets: SecretBox, clock: WebhookClock = .system,
-        metrics: LedgerMetrics, logger: Logger
+        timeout: Duration = .seconds(15), metrics: LedgerMetrics, logger: Logger
     ) async throws -> Dispatcher {
         let dispatcher = Dispatcher(
-            log: log, conninfo: conninfo, secrets: secrets, clock: clock, logger: logger)
+            log: log, conninfo: conninfo, secrets: secrets, clock: clock, timeout: timeout,
+            logger: logger)
         WebhookMetrics.register(in: metrics.registry) { [weak dispatcher] in
-            dispatcher?.status ?? [:]
+            dispatcher?.recentStatus ?? [:]
         }
         let progress = try await dispatcher.store.progress()
         let failures = try await dispatcher.store.failureCounts()
-        dispatcher.thread.withLock { thread in
-            thread = OSThread.start(name: "webhooks") {
-                DispatcherThread(dispatcher, progress: progress, failures: failures).run()
-            }
+        OSThread.start(name: "webhooks") {
+            DispatcherThread(dispatcher, progress: progress, failures: failures).run()
+            dispatcher.ended()
         }
         return dispatcher
     }
@@ -81,17 +90,38 @@ package final class Dispatcher: Sendable {
     package func wake() { inbox.wake() }
 
     /// Lets requests in flight end, for a moment; keeps what is done; ends the thread.
-    package func stop() {
+    package func stop() async {
         inbox.post(.stop)
-        thread.withLock { $0.take() }?.join()
+        await withCheckedContinuation { continuation in
+            let isOver = ending.withLock { ending in
+                if !ending.isOver { ending.waiters.append(continuation) }
+                return ending.isOver
+            }
+            if isOver { continuation.resume() }
+        }
         reader.shutdown()
         store.pool.shutdown()
     }
 
+    private func ended() {
+        let waiters = ending.withLock { ending in
+            ending.isOver = true
+            return ending.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
     // MARK: What operators ask
 
-    /// How the endpoints are doing, as of a moment ago.
-    package var status: [String: EndpointStatus] { statuses.withLock { $0 } }
+    /// How the endpoints are doing, as of about a second ago.
+    package var recentStatus: [String: EndpointStatus] { statuses.withLock { $0 } }
+
+    /// How the endpoints are doing now; empty once the dispatcher has stopped.
+    package func status() async -> [String: EndpointStatus] {
+        await withCheckedContinuation { continuation in
+            inbox.post(.status { continuation.resume(returning: $0) })
+        }
+    }
 
     func publish(_ all: [String: EndpointStatus]) { statuses.withLock { $0 = all } }
 
@@ -131,10 +161,17 @@ final class Inbox: Sendable {
         case requested(webhook: String, Result<[SetAside], any Error>)
         case notRecorded(webhook: String)
         case test(String, @Sendable (TestReport?) -> Void)
+        case status(@Sendable ([String: EndpointStatus]) -> Void)
         case stop
     }
 
-    private let messages = Mutex<[Message]>([])
+    private struct Contents {
+        var messages: [Message] = []
+        /// Whether nobody takes messages any more.
+        var isClosed = false
+    }
+
+    private let contents = Mutex(Contents())
     /// A closure that stood in the lock by itself would be wrapped anew at each access.
     private struct Waker {
         var wake: @Sendable () -> Void = {}
@@ -144,8 +181,17 @@ final class Inbox: Sendable {
     private let waker = Mutex(Waker())
 
     func post(_ message: Message) {
-        messages.withLock { $0.append(message) }
-        wake()
+        let isLate = contents.withLock { contents in
+            if !contents.isClosed { contents.messages.append(message) }
+            return contents.isClosed
+        }
+        if isLate { message.answerNothing() } else { wake() }
+    }
+
+    /// Takes no more messages, and answers those that are left.
+    func close() {
+        contents.withLock { $0.isClosed = true }
+        for message in take() { message.answerNothing() }
     }
 
     func wake() {
@@ -156,9 +202,20 @@ final class Inbox: Sendable {
     func onWake(_ action: @escaping @Sendable () -> Void) { waker.withLock { $0.wake = action } }
 
     func take() -> [Message] {
-        messages.withLock { messages in
-            defer { messages = [] }
-            return messages
+        contents.withLock { contents in
+            defer { contents.messages = [] }
+            return contents.messages
+        }
+    }
+}
+
+extension Inbox.Message {
+    /// Lets whoever waits for an answer go on without one.
+    fileprivate func answerNothing() {
+        switch self {
+        case .test(_, let answer): answer(nil)
+        case .status(let answer): answer([:])
+        default: return
         }
     }
 }

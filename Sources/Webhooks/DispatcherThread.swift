@@ -68,9 +68,10 @@ final class DispatcherThread {
     }
 
     private func step() {
+        // First, so that whoever asks sees what was committed before.
+        updateSettings()
         for message in dispatcher.inbox.take() { handle(message) }
         let now = dispatcher.clock.now()
-        updateSettings(now)
         log.advance(to: dispatcher.log.view.position, isWanted: !endpoints.isEmpty)
         ring(now)
         pump(now)
@@ -124,6 +125,7 @@ final class DispatcherThread {
             activate(endpoint)
         case .notRecorded(let id): endpoints[id]?.isBeingDisabled = false
         case .test(let id, let answer): test(id, answer)
+        case .status(let answer): answer(statuses(dispatcher.clock.now()))
         case .stop: isStopping = true
         }
     }
@@ -145,7 +147,7 @@ final class DispatcherThread {
 
     // MARK: Settings
 
-    private func updateSettings(_ now: Timestamp) {
+    private func updateSettings() {
         let view = dispatcher.log.view
         guard view.changedPosition != settingsPosition else { return }
         let state = view.snapshot.state
@@ -168,7 +170,8 @@ final class DispatcherThread {
         let id = webhook.id
         do {
             let form = try EndpointForm(
-                webhook, secrets: dispatcher.secrets, source: Dispatcher.source)
+                webhook, secrets: dispatcher.secrets, source: Dispatcher.source,
+                timeout: dispatcher.timeout)
             let matcher = EventMatcher(
                 webhook.settings, encoder: form.encoder, experiments: state.experiments)
             unusable[id] = nil
@@ -418,6 +421,7 @@ final class DispatcherThread {
             transfers.run(timeout: deadline - ContinuousClock.now) { ended($0, $1) }
         }
         for test in tests.values { test.answer(nil) }
+        dispatcher.inbox.close()
         guard !isFenced else { return }
         // A write that is under way is older than this one, and the connection does one at a time.
         let changes = keeper.everything(endpoints.values)
@@ -438,6 +442,10 @@ final class DispatcherThread {
 
     private func publish(_ now: Timestamp) {
         publishedAt = now
+        dispatcher.publish(statuses(now))
+    }
+
+    private func statuses(_ now: Timestamp) -> [String: EndpointStatus] {
         var statuses = endpoints.mapValues { endpoint in
             endpoint.status(head: log.head, now: now)
         }
@@ -447,7 +455,7 @@ final class DispatcherThread {
             status.reason = broken.reason
             statuses[id] = status
         }
-        dispatcher.publish(statuses)
+        return statuses
     }
 }
 

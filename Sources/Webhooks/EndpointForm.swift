@@ -22,7 +22,12 @@ final class EndpointForm {
 
     let concurrencyMax: Int
 
-    init(_ webhook: Webhook, secrets box: SecretBox, source: String) throws {
+    /// - Parameters:
+    ///   - source: which program the events come from.
+    ///   - timeout: for a whole request.
+    init(
+        _ webhook: Webhook, secrets box: SecretBox, source: String, timeout: Duration
+    ) throws {
         let settings = webhook.settings
         let secrets = try EndpointSecrets(sealed: settings.sealed, for: webhook.id, in: box)
         guard let type = Encoders.named(settings.encoder) else {
@@ -38,15 +43,17 @@ final class EndpointForm {
         concurrencyMax =
             settings.mode == .strict
             ? 1 : batchCountMax == 1 ? Self.singlesMax : Self.batchesMax
-        options = Self.options(settings, secrets, encoder)
+        options = Self.options(settings, secrets, encoder, timeout)
         let rules = try AddressRules(settings)
         permits = { rules.permits($0) }
     }
 
     private static func options(
-        _ settings: WebhookSettings, _ secrets: EndpointSecrets, _ encoder: any EventEncoder
+        _ settings: WebhookSettings, _ secrets: EndpointSecrets, _ encoder: any EventEncoder,
+        _ timeout: Duration
     ) -> Target.Options {
         var options = Target.Options(url: settings.url)
+        options.timeoutMilliseconds = Int(timeout.microseconds / 1_000)
         options.fixedHeaders = [
             Header("Content-Type", encoder.contentType), Header("User-Agent", "ledger-webhooks/1"),
         ]

@@ -205,11 +205,3 @@ package struct Registration: Sendable {
         }
     }
 }
-
-extension WebhookSecret {
-    package var kind: WebhookSignatureKind { scheme == .hmac ? .hmac : .ed25519 }
-
-    package init(generating kind: WebhookSignatureKind) {
-        self.init(generating: kind == .hmac ? .hmac : Scheme.ed25519)
-    }
-}

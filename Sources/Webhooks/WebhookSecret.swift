@@ -1,16 +1,9 @@
 import Crypto
+import Domain
 import FoundationEssentials
 
 /// A key that signs deliveries, in the forms of Standard Webhooks 1.0.0.
 package struct WebhookSecret: Sendable {
-    /// How a key signs.
-    package enum Scheme: String, Sendable, CaseIterable {
-        /// Both sides hold the same secret: `v1`.
-        case hmac = "hmac-sha256"
-        /// Receivers hold the public half only: `v1a`.
-        case ed25519
-    }
-
     enum Key: Sendable {
         /// The hash has read the key already, so that a signature starts from a copy.
         case hmac(SymmetricKey, prepared: HMAC<SHA256>)
@@ -29,8 +22,8 @@ package struct WebhookSecret: Sendable {
     private static let ed25519HalfBytes = 32
 
     /// A new random key.
-    package init(generating scheme: Scheme) {
-        switch scheme {
+    package init(generating kind: WebhookSignatureKind) {
+        switch kind {
         case .hmac: key = Self.prepared(SymmetricKey(size: .bits256))
         case .ed25519: key = .ed25519(Curve25519.Signing.PrivateKey())
         }
@@ -79,7 +72,7 @@ package struct WebhookSecret: Sendable {
         return key
     }
 
-    package var scheme: Scheme {
+    package var kind: WebhookSignatureKind {
         switch key {
         case .hmac: .hmac
         case .ed25519: .ed25519

@@ -2,13 +2,24 @@ import Curl
 import FaultyReceiver
 import Testing
 
-@Suite struct TLSTests {
+@Suite final class TLSTests {
     private let sender = Sender()
     private let receiver = FaultyReceiver()
     private let authority: CertificateAuthority
+    /// Those of the test, which run until it ends.
+    private var fronts: [TLSFront] = []
 
     init() throws {
         authority = try CertificateAuthority()
+    }
+
+    private func startFront(
+        showing certificate: CertificateAuthority.Certificate,
+        clientRoot: CertificateAuthority.Certificate? = nil
+    ) throws -> TLSFront {
+        let front = try TLSFront(to: receiver, showing: certificate, clientRoot: clientRoot)
+        fronts.append(front)
+        return front
     }
 
     private func target(
@@ -29,24 +40,24 @@ import Testing
 
     @Test func `a certificate of the target's own authority is trusted`() throws {
         let certificate = try authority.issue("valid", name: "IP:127.0.0.1")
-        let target = try target(TLSFront(to: receiver, showing: certificate))
+        let target = try self.target(startFront(showing: certificate))
         #expect(try sender.send(target).status == 200)
         #expect(try sender.send(target).isReusedConnection)
     }
 
     @Test func `an expired certificate is not trusted`() throws {
         let certificate = try authority.issue("expired", name: "IP:127.0.0.1", days: -1)
-        try expectUntrusted(target(TLSFront(to: receiver, showing: certificate)))
+        try expectUntrusted(target(startFront(showing: certificate)))
     }
 
     @Test func `a certificate for another host is not trusted`() throws {
         let certificate = try authority.issue("other", name: "DNS:example.com")
-        try expectUntrusted(target(TLSFront(to: receiver, showing: certificate)))
+        try expectUntrusted(target(startFront(showing: certificate)))
     }
 
     @Test func `a certificate of an unknown authority is not trusted`() throws {
         let certificate = try authority.issue("valid", name: "IP:127.0.0.1")
-        let front = try TLSFront(to: receiver, showing: certificate)
+        let front = try startFront(showing: certificate)
         try expectUntrusted(target(front) { $0.caPEM = nil })
         let stranger = try CertificateAuthority()
         try expectUntrusted(target(front) { $0.caPEM = try stranger.root.certificatePEM })
@@ -55,7 +66,7 @@ import Testing
     @Test func `a target shows its certificate to a receiver that asks for one`() throws {
         let certificate = try authority.issue("valid", name: "IP:127.0.0.1")
         let own = try authority.issue("client", name: "DNS:ledger.example")
-        let front = try TLSFront(to: receiver, showing: certificate, clientRoot: authority.root)
+        let front = try startFront(showing: certificate, clientRoot: authority.root)
         let bare = try sender.send(target(front))
         #expect(bare.error != nil && receiver.received.isEmpty)
         let outcome = try sender.send(

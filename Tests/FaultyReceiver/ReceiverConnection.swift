@@ -99,10 +99,10 @@ final class ReceiverConnection {
     }
 
     private func answer(_ status: Int, _ headers: [(String, String)], _ body: String) -> Bool {
-        let fields = headers.map { "\($0): \($1)\r\n" }.joined()
-        return send(
-            "HTTP/1.1 \(status) Answer\r\nContent-Length: \(body.utf8.count)\r\n\(fields)\r\n\(body)"
-        )
+        let lines =
+            ["HTTP/1.1 \(status) Answer", "Content-Length: \(body.utf8.count)"]
+            + headers.map { "\($0): \($1)" }
+        return send("\(lines.joined(separator: "\r\n"))\r\n\r\n\(body)")
     }
 
     /// Header lines that have so many bytes together, and so many each.

@@ -7,6 +7,8 @@ package final class TLSFront {
     /// The port it listens on.
     package let port: Int
     private let process = Process()
+    /// Its end ends the process, even if the tests crash; `terminate` was seen to have no effect.
+    private let input = Pipe()
 
     /// The output of a front that did not start.
     package struct Failure: Error {}
@@ -24,6 +26,7 @@ package final class TLSFront {
             certificate.certificateFile.path(), certificate.keyFile.path(),
             clientRoot?.certificateFile.path() ?? "",
         ]
+        process.standardInput = input
         process.standardOutput = output
         // Python reports each handshake that fails, and here some are to fail.
         process.standardError = FileHandle.nullDevice
@@ -36,14 +39,18 @@ package final class TLSFront {
     }
 
     deinit {
-        process.terminate()
+        input.fileHandleForWriting.closeFile()
     }
 
     /// The URL of its root by address, without a slash at the end.
     package var url: String { "https://127.0.0.1:\(port)" }
 
     private static let program = """
-        import asyncio, ssl, sys
+        import asyncio, os, ssl, sys, threading
+
+        def end_with_input():
+            sys.stdin.read()
+            os._exit(0)
 
         async def pump(reader, writer):
             try:
@@ -69,6 +76,7 @@ package final class TLSFront {
             print(server.sockets[0].getsockname()[1], flush=True)
             await server.serve_forever()
 
+        threading.Thread(target=end_with_input, daemon=True).start()
         asyncio.run(main())
         """
 }

@@ -62,14 +62,14 @@ import Testing
         }
     }
 
-    @Test(arguments: WebhookSecret.Scheme.allCases)
-    func aNewSecretIsReadBackFromItsText(scheme: WebhookSecret.Scheme) throws {
-        let made = WebhookSecret(generating: scheme)
+    @Test(arguments: WebhookSignatureKind.allCases)
+    func aNewSecretIsReadBackFromItsText(kind: WebhookSignatureKind) throws {
+        let made = WebhookSecret(generating: kind)
         let read = try WebhookSecret(made.text)
-        #expect(read.text == made.text && read.scheme == scheme)
+        #expect(read.text == made.text && read.kind == kind)
         #expect(read.publicText == made.publicText)
-        #expect((made.publicText == nil) == (scheme == .hmac))
-        #expect(WebhookSecret(generating: scheme).text != made.text)
+        #expect((made.publicText == nil) == (kind == .hmac))
+        #expect(WebhookSecret(generating: kind).text != made.text)
     }
 
     @Test func aNewHMACSecretHolds32Bytes() throws {
