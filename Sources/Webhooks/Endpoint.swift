@@ -289,8 +289,15 @@ final class Endpoint {
         _ lane: Int, _ batch: Batch, _ failure: Verdict.Failure, _ sentAt: Timestamp,
         _ now: Timestamp, _ consequences: inout Consequences
     ) {
-        // A batch is suspected only if the endpoint took others since it last failed.
-        lanes[lane]?.freeze(batch.number, isRefusal: failure.isAnswer && isProven)
+        if failure.isAnswer, batch.positions.count > 1, webhook.settings.mode != .strict,
+            batch.attempts + 1 == Self.refusalsMax
+        {
+            // One half may pass where the whole does not, which shows who is to blame.
+            lanes[lane]?.halve(batch.number, isLater: true)
+        } else {
+            // A batch is suspected only if the endpoint took others since it last failed.
+            lanes[lane]?.freeze(batch.number, isRefusal: failure.isAnswer && isProven)
+        }
         isProven = false
         let isTooLong = health.failed(
             sentAt: sentAt, now: now, retryAfter: failure.retryAfter,

@@ -292,7 +292,11 @@ struct Lane: Sendable {
     }
 
     /// Splits a batch in two that are sent one after the other; the first half stands in front.
-    mutating func halve(_ number: Int) {
+    ///
+    /// The attempts of the whole count for the halves, too.
+    ///
+    /// - Parameter isLater: whether they wait for a retry, so that their events are read again.
+    mutating func halve(_ number: Int, isLater: Bool = false) {
         guard let batch = inFlight.removeValue(forKey: number), batch.positions.count > 1 else {
             return
         }
@@ -304,10 +308,13 @@ struct Lane: Sendable {
                 events.isEmpty || mode != .orderedByKey
                 ? batch.keys : Array(Set(events.map(\.key)))
             for key in keys { busy[key, default: 0] += 1 }
-            insertFrozen(
-                makeBatch(
-                    events, positions: Array(batch.positions[range]), keys: keys,
-                    since: batch.recordedAt))
+            var half = makeBatch(
+                events, positions: Array(batch.positions[range]), keys: keys,
+                since: batch.recordedAt)
+            half.attempts = batch.attempts + 1
+            half.refusals = batch.refusals
+            if isLater { half.events = [] }
+            insertFrozen(half)
         }
         free(batch.keys)
     }
