@@ -50,12 +50,13 @@ extension API {
             let id = try webhook(context).id
             let positions = try Self.redelivered(try await request.json())
             let found = try await dispatching().redeliver(positions, of: id)
-            if let missing = positions?.first(where: { !found.contains($0) }) {
+            let named = Array(found.prefix(Limits.batchLengthMax))
+            _ = try await change(id, .redeliver(named), actor)
+            let known = Set(found)
+            if let missing = positions?.first(where: { !known.contains($0) }) {
                 throw HTTPProblem.notFound(
                     "Webhook \(id) has no event \(missing) set aside; those found are delivered.")
             }
-            let named = Array(found.prefix(Limits.batchLengthMax))
-            _ = try await change(id, .redeliver(named), actor)
             return Response(
                 status: .accepted,
                 json: json { writer in
@@ -70,7 +71,10 @@ extension API {
         let problems = Problems()
         let reader = DocumentReader(body, "", problems)
         reader.allow(["positions", "all"])
-        if reader.bool("all") == true, body["positions"] == nil { return nil }
+        if reader.bool("all") == true, body["positions"] == nil {
+            guard problems.list.isEmpty else { throw Refusal.invalid(problems.list) }
+            return nil
+        }
         let values = reader.array("positions", max: Limits.batchLengthMax, required: true)
         var positions: [Int64] = []
         for (index, value) in values.enumerated() {
@@ -104,6 +108,7 @@ extension API {
             if let rateLimit, rateLimit <= 0 {
                 reader.problem("rateLimit", "rateLimit: give requests per second, more than 0.")
             }
+            Self.checkRate(body, reader)
             guard problems.list.isEmpty else { throw Refusal.invalid(problems.list) }
             _ = try await change(
                 id, .replay(from: from ?? 1, through: through ?? .max, rateLimit: rateLimit), actor)

@@ -61,12 +61,14 @@ extension API {
         }
         router.post("/v1/webhooks/:id/test") { request, context in
             _ = try authorize(request, .admin)
-            let id = try webhook(context).id
-            guard let report = await (try dispatching()).test(id) else {
+            let webhook = try webhook(context)
+            let dispatcher = try dispatching()
+            guard let report = await dispatcher.test(webhook.id) else {
                 throw HTTPProblem.unavailable(
                     "not-ready", "The webhook is not ready", "Try again in a moment.")
             }
-            return Response(json: json { $0.members(of: report) })
+            let hidden = try HiddenTexts(of: webhook, dispatcher.secretBox)
+            return Response(json: json { $0.members(of: report, hiding: hidden) })
         }
     }
 
@@ -74,15 +76,16 @@ extension API {
 
     private func register(_ body: JSONValue, _ actor: String) async throws -> Response {
         let dispatcher = try dispatching()
-        let registration = try await Self.checked {
-            () throws(Refusal) in try Registration(body, others: ["id", "from"])
-        }
+        guard body.object != nil else { throw Refusal.notAnObject }
         let problems = Problems()
         let reader = DocumentReader(body, "", problems)
         let id = reader.text("id") ?? "wh-\(KeySecret.randomHex(bytes: 6))"
         if !Webhook.isID(id) { reader.problem("id", Webhook.idRule) }
         let start = Self.start(body["from"], reader)
-        guard problems.list.isEmpty else { throw Refusal.invalid(problems.list) }
+        Self.checkRate(body, reader)
+        let registration = try await Self.checked(problems.list) {
+            () throws(Refusal) in try Registration(body, others: ["id", "from"])
+        }
         let secret =
             registration.signingSecret ?? WebhookSecret(generating: registration.settings.signature)
         var settings = registration.settings
@@ -105,17 +108,34 @@ extension API {
     }
 
     /// Looking up a host blocks, so it is done on a thread that may.
+    ///
+    /// - Parameter problems: found before; they are refused along with what is found here.
     private static func checked(
-        _ read: @escaping @Sendable () throws(Refusal) -> Registration
+        _ problems: [Problem], _ read: @escaping @Sendable () throws(Refusal) -> Registration
     ) async throws -> Registration {
         try await withCheckedThrowingContinuation { continuation in
             OSThread.start(name: "webhook check") {
-                do throws(Refusal) { continuation.resume(returning: try read()) } catch {
-                    continuation.resume(throwing: error)
+                do throws(Refusal) {
+                    let registration = try read()
+                    guard problems.isEmpty else { throw Refusal.invalid(problems) }
+                    continuation.resume(returning: registration)
+                } catch {
+                    var all = error.problems
+                    all += problems.filter { !all.contains($0) }
+                    continuation.resume(throwing: Refusal.invalid(all))
                 }
             }
         }
     }
+
+    /// Refuses rates whose pauses no clock can count.
+    static func checkRate(_ body: JSONValue, _ reader: DocumentReader) {
+        guard let rate = body["rateLimit"]?.double, rate > 0, rate < rateMin else { return }
+        reader.problem("rateLimit", "rateLimit: give at least \(rateMin) requests per second.")
+    }
+
+    /// Requests per second that a limit allows at least.
+    private static let rateMin = 0.001
 
     private static func start(_ value: JSONValue?, _ reader: DocumentReader) -> WebhookStart {
         switch value {
@@ -134,7 +154,10 @@ extension API {
         let box = try dispatching().secretBox
         let secrets = try EndpointSecrets(
             sealed: webhook.settings.sealed, for: webhook.id, in: box)
-        let registration = try await Self.checked { () throws(Refusal) in
+        guard body.object != nil else { throw Refusal.notAnObject }
+        let problems = Problems()
+        Self.checkRate(body, DocumentReader(body, "", problems))
+        let registration = try await Self.checked(problems.list) { () throws(Refusal) in
             try Registration(body, to: webhook, secrets: secrets)
         }
         var settings = registration.settings
@@ -142,12 +165,12 @@ extension API {
         settings.sealed =
             registration.secrets == secrets
             ? webhook.settings.sealed : try registration.secrets.sealed(for: webhook.id, in: box)
-        guard settings.signature == webhook.settings.signature,
-            registration.signingSecret == nil
-        else {
-            throw Refusal.invalid([
-                Problem("/signature", "How deliveries are signed changes with rotate-secret.")
-            ])
+        let rule = "How deliveries are signed changes with rotate-secret."
+        guard registration.signingSecret == nil else {
+            throw Refusal.invalid([Problem("/secret", rule)])
+        }
+        guard settings.signature == webhook.settings.signature else {
+            throw Refusal.invalid([Problem("/signature", rule)])
         }
         _ = try await change(
             webhook.id, .update(settings, expectedVersion: webhook.version), actor)
@@ -159,16 +182,21 @@ extension API {
     ) async throws -> Response {
         let problems = Problems()
         let reader = DocumentReader(body, "", problems)
-        reader.allow(["secret"])
-        var secret = WebhookSecret(generating: webhook.settings.signature)
+        reader.allow(["secret", "signature"])
+        let kind: WebhookSignatureKind? = reader.value("signature")
+        var secret = WebhookSecret(generating: kind ?? webhook.settings.signature)
         if let text = reader.text("secret", max: Limits.webhookHeaderBytesMax) {
             do throws(WebhookSecretError) { secret = try WebhookSecret(text) } catch {
                 reader.problem("secret", "\(error)")
             }
         }
+        if let kind, kind != secret.kind {
+            reader.problem("secret", "The secret does not fit signature \(kind.rawValue).")
+        }
         guard problems.list.isEmpty else { throw Refusal.invalid(problems.list) }
         let sealed = try secret.sealed(for: webhook.id, in: dispatching().secretBox)
         _ = try await change(webhook.id, .rotateSecret(sealed), actor)
+        try await note(secret.kind, of: webhook.id, actor)
         return Response(
             json: json { writer in
                 writer.key("id")
@@ -179,6 +207,18 @@ extension API {
                     orNull: log.view.snapshot.state.webhooks[webhook.id]?.previousSecret?.until
                         .description)
             })
+    }
+
+    /// Has the settings say how deliveries are signed from now on.
+    private func note(
+        _ kind: WebhookSignatureKind, of id: String, _ actor: String
+    ) async throws {
+        guard let webhook = log.view.snapshot.state.webhooks[id],
+            webhook.settings.signature != kind
+        else { return }
+        var settings = webhook.settings
+        settings.signature = kind
+        _ = try await change(id, .update(settings, expectedVersion: webhook.version), actor)
     }
 
     // MARK: Parts
@@ -216,4 +256,8 @@ extension API {
         let status = try await dispatching().status()[id]
         return Response(json: json { $0.members(of: webhook, status) })
     }
+}
+
+extension Refusal {
+    fileprivate static let notAnObject = invalid([Problem("", "Expected an object.")])
 }

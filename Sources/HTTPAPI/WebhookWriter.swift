@@ -118,7 +118,8 @@ extension JSONWriter {
         string(orNull: failure.requestedAt?.description)
     }
 
-    mutating func members(of report: TestReport) {
+    /// - Parameter hidden: what is not shown, though it was sent or came back.
+    mutating func members(of report: TestReport, hiding hidden: HiddenTexts) {
         key("delivered")
         bool((200..<300).contains(report.status))
         key("status")
@@ -134,27 +135,29 @@ extension JSONWriter {
         key("url")
         string(report.url)
         key("headers")
-        headers(report.requestHeaders)
+        headers(report.requestHeaders, hidden)
         key("body")
-        string(String(decoding: report.requestBody, as: UTF8.self))
+        string(hidden.removed(from: report.requestBody))
         endObject()
         key("answer")
         beginObject()
         key("headers")
-        headers(report.answerHeaders)
+        headers(report.answerHeaders, hidden)
         key("body")
-        string(String(decoding: report.answer, as: UTF8.self))
+        string(hidden.removed(from: report.answer))
         endObject()
     }
 
-    private mutating func headers(_ headers: [(name: String, value: String)]) {
+    private mutating func headers(
+        _ headers: [(name: String, value: String)], _ hidden: HiddenTexts
+    ) {
         beginArray()
         for header in headers {
             beginObject()
             key("name")
             string(header.name)
             key("value")
-            string(header.value)
+            string(hidden.removed(from: Array(header.value.utf8)))
             endObject()
         }
         endArray()
@@ -164,4 +167,33 @@ extension JSONWriter {
 extension WebhookReplay {
     /// Where a replay is that no dispatcher works on.
     fileprivate var finalPosition: Int64 { status == .completed ? through : from - 1 }
+}
+
+/// What an endpoint is told and nobody is shown: its API key and the values of its headers.
+struct HiddenTexts {
+    private let texts: [String]
+
+    /// Shorter ones are no secrets, and would blank out what has nothing to do with them.
+    private static let bytesMin = 8
+
+    init(of webhook: Webhook, _ box: SecretBox) throws {
+        let secrets = try EndpointSecrets(
+            sealed: webhook.settings.sealed, for: webhook.id, in: box)
+        let values = secrets.headers.map(\.value) + [secrets.apiKey].compactMap(\.self)
+        texts = values.filter { $0.utf8.count >= Self.bytesMin }.flatMap { value in
+            // As it stands in a body of JSON, too.
+            [
+                value,
+                String(
+                    decoding: JSONValue.string(value).encoded.dropFirst().dropLast(),
+                    as: UTF8.self),
+            ]
+        }
+    }
+
+    func removed(from bytes: [UInt8]) -> String {
+        texts.reduce(String(decoding: bytes, as: UTF8.self)) {
+            $0.replacing($1, with: "(hidden)")
+        }
+    }
 }
