@@ -20,7 +20,7 @@ struct Ledger: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Apply.self, Get.self, Assign.self, Select.self, Score.self, Results.self,
-            Events.self, History.self, Keys.self,
+            Events.self, History.self, Keys.self, WebhookCommand.self,
             RebuildCommand.self, VerifyCommand.self, Export.self, Import.self,
         ])
 }
