@@ -96,6 +96,7 @@ let package = Package(
             path: "Tests/Support", swiftSettings: strict),
         .target(
             name: "SeededRandomness", path: "Tests/SeededRandomness", swiftSettings: strict),
+        .target(name: "FaultyReceiver", path: "Tests/FaultyReceiver", swiftSettings: strict),
         .target(
             name: "PythonEnvironment", path: "Tests/PythonEnvironment", swiftSettings: strict),
         tests("Postgres"),
@@ -114,8 +115,9 @@ let package = Package(
         tests(
             "HTTPAPI",
             [
-                "Curl", "Domain", "EventLog", "JSON", "Postgres", "Projections",
-                "PythonEnvironment", "TestSupport", "Telemetry", hummingbird, lifecycle, logging,
+                "Curl", "Domain", "EventLog", "FaultyReceiver", "JSON", "Postgres", "Projections",
+                "PythonEnvironment", "TestSupport", "Telemetry", "Webhooks", crypto, hummingbird,
+                lifecycle, logging,
             ]),
         tests(
             "Webhooks",

@@ -17,8 +17,8 @@ import Testing
         let results = ResultsReader(pool: database.pool())
         defer { results.pool.shutdown() }
         let api = API(
-            log: log, results: results, metrics: LedgerMetrics(), logger: .silent,
-            servesWithoutKey: true)
+            log: log, results: results, dispatcher: nil, metrics: LedgerMetrics(),
+            logger: .silent, servesWithoutKey: true)
         let routes = api.router().routes.map { route in
             let path = route.path.description.split(separator: "/").map { part in
                 part.hasPrefix(":") ? "{\(part.dropFirst())}" : String(part)

@@ -1,6 +1,7 @@
 import Curl
 import Domain
 import EventLog
+import Glibc
 import JSON
 import Logging
 import Postgres
@@ -9,6 +10,7 @@ import ServiceLifecycle
 import Telemetry
 import TestSupport
 import Testing
+import Webhooks
 
 @testable import HTTPAPI
 
@@ -19,9 +21,11 @@ struct ServedLedger: Sendable {
 
     private static let gate = Gate(6)
 
-    /// Serves an empty ledger while `body` runs; its projections are kept where `projecting` says so.
+    /// Serves an empty ledger while `body` runs; its projections are kept where `projecting` says so,
+    /// and webhooks are delivered where `dispatching` does.
     static func run(
-        servesWithoutKey: Bool = true, projecting: Bool = false, logger: Logger = .silent,
+        servesWithoutKey: Bool = true, projecting: Bool = false, dispatching: Bool = false,
+        logger: Logger = .silent,
         _ body: (ServedLedger) async throws -> Void
     ) async throws {
         await gate.enter()
@@ -34,11 +38,16 @@ struct ServedLedger: Sendable {
             ? try Projector.start(
                 conninfo: database.conninfo, metrics: metrics, logger: logger) : nil
         defer { projector?.stop() }
-        log.view.onCommit { projector?.wake() }
+        let dispatcher =
+            dispatching ? try await dispatcher(log, database, metrics, logger) : nil
+        log.view.onCommit {
+            projector?.wake()
+            dispatcher?.wake()
+        }
         let results = ResultsReader(pool: database.pool())
         defer { results.pool.shutdown() }
         let api = API(
-            log: log, results: results, metrics: metrics, logger: logger,
+            log: log, results: results, dispatcher: dispatcher, metrics: metrics, logger: logger,
             servesWithoutKey: servesWithoutKey)
         let (ports, running) = AsyncStream.makeStream(of: Int.self)
         let server = api.application(host: "127.0.0.1", port: 0) { running.yield($0) }
@@ -56,8 +65,21 @@ struct ServedLedger: Sendable {
         log.beginStopping()
         await group.triggerGracefulShutdown()
         try await serving.value
+        // Stopping waits for a task, for which this test's thread has to stay free.
+        try await onThread { dispatcher?.stop() }
         log.stop()
         try result.get()
+    }
+
+    private static func dispatcher(
+        _ log: EventLog, _ database: TestDatabase, _ metrics: LedgerMetrics, _ logger: Logger
+    ) async throws -> Dispatcher {
+        let file = "/tmp/ledger-test-\(KeySecret.randomHex(bytes: 8)).key"
+        defer { unlink(file) }
+        return try await Dispatcher.start(
+            log: log, conninfo: database.conninfo,
+            secrets: try SecretBox(keyFile: file, createIfMissing: true), metrics: metrics,
+            logger: logger)
     }
 
     /// Sends a request; its answer has to be as `schema/openapi.yaml` says.
