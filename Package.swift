@@ -100,8 +100,6 @@ let package = Package(
         .target(
             name: "PythonEnvironment", path: "Tests/PythonEnvironment", swiftSettings: strict),
         tests("Postgres"),
-        .target(
-            name: "FaultyReceiver", path: "Tests/FaultyReceiver", swiftSettings: strict),
         tests("Curl", ["FaultyReceiver"]),
         tests("Gzip"),
         tests("JSON", ["SeededRandomness"]),
