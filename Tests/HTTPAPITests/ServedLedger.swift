@@ -65,8 +65,7 @@ struct ServedLedger: Sendable {
         log.beginStopping()
         await group.triggerGracefulShutdown()
         try await serving.value
-        // Stopping waits for a task, for which this test's thread has to stay free.
-        try await onThread { dispatcher?.stop() }
+        await dispatcher?.stop()
         log.stop()
         try result.get()
     }
