@@ -29,6 +29,8 @@ extension API {
         router.get("/metrics") { request, context in
             _ = try authorize(request, .reader)
             metrics.queueDepth.set(Double(log.sequencer.queueDepth))
+            // Their figures are then of now.
+            _ = await dispatcher?.status()
             return Response(bytes: Array(metrics.registry.render().utf8), type: .prometheus)
         }
         router.get("/v1/log") { request, context in
