@@ -24,7 +24,7 @@ extension ServedLedger {
         return try #require(answer["secret"]?.string, "\(answer.text)")
     }
 
-    /// Asks for an endpoint until it is as wanted: its figures are up to a second old.
+    /// Asks for an endpoint until it is as wanted.
     @discardableResult
     func webhook(
         _ what: Comment, id: String = "shop", sourceLocation: SourceLocation = #_sourceLocation,
