@@ -62,6 +62,8 @@ package enum Limits {
     package static let webhookBatchCountMax = 10_000
     /// Bytes of one request, before compression.
     package static let webhookBatchBytesMax = 8 << 20
+    /// Requests per second that a rate limit allows at least.
+    package static let webhookRateMin = 0.001
     /// Hours for which a replaced secret is still signed with.
     package static let webhookRotationHours = 24
 

@@ -167,13 +167,7 @@ extension WebhookSettings {
                 reader.problem("allow", at: index, "Give a network such as 10.0.0.0/8.")
             }
         }
-        if let limit = reader.number("rateLimit") {
-            if limit > 0 {
-                rateLimit = limit
-            } else {
-                reader.problem("rateLimit", "rateLimit: give requests per second, more than 0.")
-            }
-        }
+        rateLimit = reader.rateLimit("rateLimit")
         switch reader.text("compression") {
         case nil, "none": break
         case "gzip": compressesBodies = true
@@ -197,6 +191,14 @@ extension WebhookSettings {
 }
 
 extension DocumentReader {
+    /// Requests per second.
+    package func rateLimit(_ key: String) -> Double? {
+        guard let limit = number(key) else { return nil }
+        if limit >= Limits.webhookRateMin { return limit }
+        problem(key, "\(key): give at least \(Limits.webhookRateMin) requests per second.")
+        return nil
+    }
+
     fileprivate func count(_ key: String, in range: ClosedRange<Int>) -> Int? {
         guard let value = integer(key) else { return nil }
         guard let count = Int(exactly: value), range.contains(count) else {

@@ -104,11 +104,7 @@ extension API {
             reader.allow(["from", "to", "rateLimit"])
             let from = try await place(body["from"], "from", isStart: true, reader)
             let through = try await place(body["to"], "to", isStart: false, reader)
-            let rateLimit = reader.number("rateLimit")
-            if let rateLimit, rateLimit <= 0 {
-                reader.problem("rateLimit", "rateLimit: give requests per second, more than 0.")
-            }
-            Self.checkRate(body, reader)
+            let rateLimit = reader.rateLimit("rateLimit")
             guard problems.list.isEmpty else { throw Refusal.invalid(problems.list) }
             _ = try await change(
                 id, .replay(from: from ?? 1, through: through ?? .max, rateLimit: rateLimit), actor)

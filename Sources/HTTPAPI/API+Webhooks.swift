@@ -82,7 +82,6 @@ extension API {
         let id = reader.text("id") ?? "wh-\(KeySecret.randomHex(bytes: 6))"
         if !Webhook.isID(id) { reader.problem("id", Webhook.idRule) }
         let start = Self.start(body["from"], reader)
-        Self.checkRate(body, reader)
         let registration = try await Self.checked(problems.list) {
             () throws(Refusal) in try Registration(body, others: ["id", "from"])
         }
@@ -128,15 +127,6 @@ extension API {
         }
     }
 
-    /// Refuses rates whose pauses no clock can count.
-    static func checkRate(_ body: JSONValue, _ reader: DocumentReader) {
-        guard let rate = body["rateLimit"]?.double, rate > 0, rate < rateMin else { return }
-        reader.problem("rateLimit", "rateLimit: give at least \(rateMin) requests per second.")
-    }
-
-    /// Requests per second that a limit allows at least.
-    private static let rateMin = 0.001
-
     private static func start(_ value: JSONValue?, _ reader: DocumentReader) -> WebhookStart {
         switch value {
         case nil, .null?, .string("now")?: return .now
@@ -155,9 +145,7 @@ extension API {
         let secrets = try EndpointSecrets(
             sealed: webhook.settings.sealed, for: webhook.id, in: box)
         guard body.object != nil else { throw Refusal.notAnObject }
-        let problems = Problems()
-        Self.checkRate(body, DocumentReader(body, "", problems))
-        let registration = try await Self.checked(problems.list) { () throws(Refusal) in
+        let registration = try await Self.checked([]) { () throws(Refusal) in
             try Registration(body, to: webhook, secrets: secrets)
         }
         var settings = registration.settings
