@@ -1,4 +1,5 @@
 import Curl
+import DequeModule
 import Domain
 import EventLog
 import HeapModule
@@ -16,6 +17,8 @@ final class DispatcherThread {
         let lane: Int
         let batch: Batch
         let sentAt: Timestamp
+        let place: HostSlots.Place
+        let byteCount: Int
     }
 
     private struct TestFlight {
@@ -35,6 +38,9 @@ final class DispatcherThread {
     private var tests: [UInt64: TestFlight] = [:]
     private var nextFlight: UInt64 = 1
     private var bodies = BodyCache()
+    private var hosts = HostSlots()
+    /// Bytes of the bodies in flight, each counted for every endpoint that gets it.
+    private var bytesInFlight = 0
     private var log: LogWindow
     /// Endpoints that may have something to do.
     private var active: [String: Endpoint] = [:]
@@ -51,6 +57,8 @@ final class DispatcherThread {
     /// How long requests in flight may take when the ledger stops.
     private static let stopPatience = Duration.seconds(2)
     private static let redeliveriesMax = 1_000
+    /// Bytes in flight beyond which requests stay small.
+    private static let bytesInFlightEnough = 64 << 20
 
     init(_ dispatcher: Dispatcher, progress: [LaneProgress], failures: [String: Int]) {
         self.dispatcher = dispatcher
@@ -269,14 +277,11 @@ final class DispatcherThread {
 
     private func pump(_ now: Timestamp) {
         guard !active.isEmpty, !isFenced else { return }
-        let endpoints = active.values
+        var waiting = Deque(active.values)
         active = [:]
-        for endpoint in endpoints {
+        while let endpoint = waiting.popFirst() {
             feed(endpoint, now)
-            while let (lane, batch) = endpoint.next(now: now) {
-                send(endpoint, lane, batch, now)
-                feed(endpoint, now)
-            }
+            if let next = sendAll(endpoint, now) { waiting.append(next) }
             loadRetries(endpoint, now)
             if let at = endpoint.nextTime, at > now {
                 alarms.insert(Alarm(at: at, webhook: endpoint.webhook.id))
@@ -286,13 +291,35 @@ final class DispatcherThread {
         }
     }
 
+    /// Sends what an endpoint may be sent now.
+    ///
+    /// - Returns: the endpoint whose turn it is at the same host, if this one leaves room there.
+    private func sendAll(_ endpoint: Endpoint, _ now: Timestamp) -> Endpoint? {
+        let place = endpoint.place
+        while hosts.hasRoom(place) {
+            let isModest = bytesInFlight > Self.bytesInFlightEnough
+            guard let (lane, batch) = endpoint.next(now: now, isModest: isModest) else {
+                return hosts.next(place).flatMap { endpoints[$0] }
+            }
+            send(endpoint, lane, batch, now)
+            feed(endpoint, now)
+            if hosts.isCrowded(place) { break }
+        }
+        if endpoint.hasWork { hosts.wait(place, endpoint.webhook.id) }
+        return nil
+    }
+
     private func send(_ endpoint: Endpoint, _ lane: Int, _ batch: Batch, _ now: Timestamp) {
         do {
             let body = try encode(batch, endpoint.form)
             let request = try SignedRequest(id: batch.requestID, body, endpoint.form, now)
             let flight = nextFlight
             nextFlight += 1
-            flights[flight] = Flight(endpoint: endpoint, lane: lane, batch: batch, sentAt: now)
+            flights[flight] = Flight(
+                endpoint: endpoint, lane: lane, batch: batch, sentAt: now, place: endpoint.place,
+                byteCount: body.sent.count)
+            hosts.take(endpoint.place)
+            bytesInFlight += body.sent.count
             transfers.start(
                 endpoint.target, url: request.url, headers: request.headers, body: body.sent,
                 id: flight)
@@ -318,6 +345,9 @@ final class DispatcherThread {
         guard let flight = flights.removeValue(forKey: id) else { return }
         let endpoint = flight.endpoint
         let now = dispatcher.clock.now()
+        bytesInFlight -= flight.byteCount
+        hosts.give(back: flight.place)
+        if let next = hosts.next(flight.place).flatMap({ endpoints[$0] }) { activate(next) }
         endpoint.counts.note(outcome)
         let consequences = endpoint.ended(
             flight.lane, flight.batch, Verdict(outcome, now: now), sentAt: flight.sentAt,

@@ -38,7 +38,7 @@ final class Endpoint {
     /// Events set aside in a row, with no success between.
     private var setAsideInRow = 0
     /// Whether the last answer was a good one.
-    private var isProven = false
+    private(set) var isProven = false
 
     static let deliveries = 0
     /// The lane of events that had been set aside.
@@ -48,10 +48,9 @@ final class Endpoint {
     private static let passedMax: Int64 = 10_000
     private static let readAheadFirst = 64
     private static let readAheadDown = 16
-    /// Bytes of all blocks in memory beyond which nobody reads further ahead than they do.
-    private static let blockBytesMax = 96 << 20
-    /// Bytes of a request to an endpoint that has not answered well yet.
-    private static let unprovenBytesMax = 64 << 10
+    /// Bytes of a request to an endpoint that has not answered well yet, and of any request while
+    /// there is much in flight.
+    private static let modestBytesMax = 64 << 10
     /// Events that are settled and not kept, beyond which deliveries wait: what a crash repeats.
     static let unkeptMax = 20_000
     /// Attempts after which a batch is to blame, while the endpoint takes others.
@@ -135,7 +134,9 @@ final class Endpoint {
     /// How many events a lane should have at hand.
     func readAhead(_ lane: Int) -> Int {
         guard webhook.isActive else { return 0 }
-        return health.isDown ? Self.readAheadDown : readAhead[lane] ?? Self.readAheadFirst
+        if health.isDown { return Self.readAheadDown }
+        let wanted = readAhead[lane] ?? Self.readAheadFirst
+        return LogBlock.isMemoryShort ? min(wanted, Self.readAheadFirst) : wanted
     }
 
     func wantsEvents(_ lane: Int) -> Bool {
@@ -156,7 +157,7 @@ final class Endpoint {
 
     /// Reads further ahead from now on, as the lane had nothing left while the log had more.
     func lengthenReadAhead(_ lane: Int) {
-        guard !health.isDown, LogBlock.bytesInMemory < Self.blockBytesMax else { return }
+        guard !health.isDown, !LogBlock.isMemoryShort else { return }
         let most = max(512, form.batchCountMax * form.concurrencyMax * 2)
         readAhead[lane] = min(most, (readAhead[lane] ?? Self.readAheadFirst) * 2)
     }
@@ -177,14 +178,25 @@ final class Endpoint {
 
     private var canSend: Bool { webhook.isActive && !isBeingDisabled && unkept < Self.unkeptMax }
 
+    /// Where the next request finds its slot.
+    var place: HostSlots.Place { HostSlots.Place(host: form.host, isProven: isProven) }
+
+    /// Whether anything waits that could be sent.
+    var hasWork: Bool {
+        canSend && lanes.values.contains { $0.pendingCount > 0 || !$0.frozen.isEmpty }
+    }
+
     /// The next batch that may be sent now.
-    func next(now: Timestamp) -> (lane: Int, batch: Batch)? {
+    ///
+    /// - Parameter isModest: whether it is to be small, as there is much in flight.
+    func next(now: Timestamp, isModest: Bool) -> (lane: Int, batch: Batch)? {
         guard canSend, health.admits(inFlight: requestsInFlight, now: now),
             rateLimits[Self.deliveries]?.admits(now) ?? true
         else { return nil }
         for lane in laneOrder where rateLimits[lane]?.admits(now) ?? true {
             let bytesMax =
-                isProven ? form.batchBytesMax : min(form.batchBytesMax, Self.unprovenBytesMax)
+                isProven && !isModest
+                ? form.batchBytesMax : min(form.batchBytesMax, Self.modestBytesMax)
             guard
                 let batch = lanes[lane]?.next(
                     countMax: form.batchCountMax, bytesMax: bytesMax, takesTurns: health.isDown)

@@ -9,6 +9,8 @@ final class EndpointForm {
     let permits: @Sendable (IPAddress) -> Bool
     let batchCountMax: Int
     let batchBytesMax: Int
+    /// Host and port of the URL: what requests share.
+    let host: String
     /// The same for endpoints whose bodies are the same.
     let bodyForm: String
     let compresses: Bool
@@ -38,6 +40,8 @@ final class EndpointForm {
         let limits = encoder.limits
         batchCountMax = min(limits.countMax, settings.batchCountMax ?? Self.batchCountDefault)
         batchBytesMax = min(limits.bytesMax, settings.batchBytesMax ?? Self.batchBytesDefault)
+        let url = URLParts(settings.url)
+        host = "\(url?.host ?? ""):\(url?.port ?? 0)"
         compresses = settings.compressesBodies
         bodyForm = "\(settings.encoder) \(compresses) \(secrets.apiKey ?? "")"
         concurrencyMax =

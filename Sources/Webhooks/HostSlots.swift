@@ -2,56 +2,49 @@ import DequeModule
 
 /// Shares out how many requests a host gets at once among the endpoints on it.
 ///
-/// Endpoints that have answered well have slots of their own, so those that don't answer can't take
-/// them away. Who finds none free waits in line and gets its turn when one is.
+/// Who finds no slot free waits in line and gets its turn when one is. Endpoints that have answered
+/// well have slots and a line of their own, so those that don't answer can't take them away.
 struct HostSlots {
+    /// Which slots of which host.
+    struct Place: Hashable {
+        let host: String
+        /// Whether they are for endpoints that have answered well.
+        let isProven: Bool
+
+        /// More for the others, as each may be held until its request times out.
+        fileprivate var slots: Int { isProven ? 64 : 512 }
+    }
+
     private struct Line {
-        var proven = 0
-        var unproven = 0
+        var taken = 0
         var waiting: Deque<String> = []
         var isWaiting: Set<String> = []
-
-        var isIdle: Bool { proven == 0 && unproven == 0 && waiting.isEmpty }
     }
 
-    private static let provenMax = 64
-    /// More, as each may be held until its request times out.
-    private static let unprovenMax = 512
+    private var lines: [Place: Line] = [:]
 
-    private var lines: [String: Line] = [:]
+    func hasRoom(_ place: Place) -> Bool { lines[place].map { $0.taken < place.slots } ?? true }
 
-    /// Whether a host takes one more request.
-    func hasRoom(_ host: String, isProven: Bool) -> Bool {
-        guard let line = lines[host] else { return true }
-        return isProven ? line.proven < Self.provenMax : line.unproven < Self.unprovenMax
-    }
+    /// Whether others wait: then each gets one request at a time.
+    func isCrowded(_ place: Place) -> Bool { lines[place].map { !$0.waiting.isEmpty } ?? false }
 
-    /// Whether others wait for the host: then each gets one request at a time.
-    func isCrowded(_ host: String) -> Bool { lines[host].map { !$0.waiting.isEmpty } ?? false }
+    mutating func take(_ place: Place) { lines[place, default: Line()].taken += 1 }
 
-    mutating func start(_ host: String, isProven: Bool) {
-        if isProven {
-            lines[host, default: Line()].proven += 1
-        } else {
-            lines[host, default: Line()].unproven += 1
+    mutating func wait(_ place: Place, _ endpoint: String) {
+        if lines[place, default: Line()].isWaiting.insert(endpoint).inserted {
+            lines[place]?.waiting.append(endpoint)
         }
     }
 
-    mutating func wait(_ host: String, _ endpoint: String) {
-        if lines[host, default: Line()].isWaiting.insert(endpoint).inserted {
-            lines[host]?.waiting.append(endpoint)
-        }
+    mutating func give(back place: Place) {
+        lines[place]?.taken -= 1
+        if let line = lines[place], line.taken == 0, line.waiting.isEmpty { lines[place] = nil }
     }
 
-    mutating func end(_ host: String, isProven: Bool) {
-        if isProven { lines[host]?.proven -= 1 } else { lines[host]?.unproven -= 1 }
-        if lines[host]?.isIdle ?? false { lines[host] = nil }
-    }
-
-    /// The endpoint whose turn it is at a host; it no longer waits.
-    mutating func next(_ host: String) -> String? {
-        guard let endpoint = lines[host]?.waiting.popFirst() else { return nil }
-        lines[host]?.isWaiting.remove(endpoint)
+    /// The endpoint whose turn it is; it no longer waits.
+    mutating func next(_ place: Place) -> String? {
+        guard let endpoint = lines[place]?.waiting.popFirst() else { return nil }
+        lines[place]?.isWaiting.remove(endpoint)
         return endpoint
     }
 }

@@ -35,8 +35,10 @@ package final class LogBlock: Sendable {
 
     private static let allBytes = Atomic<Int>(0)
 
-    /// Bytes of all blocks that are in memory now.
-    static var bytesInMemory: Int { allBytes.load(ordering: .relaxed) }
+    private static let bytesEnough = 48 << 20
+
+    /// Whether there are so many blocks in memory that nobody should read far ahead.
+    static var isMemoryShort: Bool { allBytes.load(ordering: .relaxed) > bytesEnough }
 
     /// Bytes of the block, roughly.
     var byteCount: Int { lines.capacity + entries.capacity * 160 }

@@ -20,9 +20,14 @@ struct LogWindow {
     private var waiting: [BlockRequest: [Reader]] = [:]
 
     private static let tailBytesMax = 8 << 20
-    private static let historyBytesMax = 16 << 20
-    /// Events of one block.
-    private static let blockCountMax: Int64 = 2_000
+    private static let historyBytesMax = 8 << 20
+    /// Events that are read at once from the end of the log.
+    private static let tailCountMax: Int64 = 2_000
+    /// Positions of a block for those behind it; each begins at a multiple of this, so that many
+    /// endpoints on their way through the log meet in the same ones.
+    private static let blockCount: Int64 = 512
+    /// Events that are read for one endpoint alone, where a block would be too much.
+    private static let fewEvents = 64
 
     init(_ reader: BlockReader, _ inbox: Inbox, head: Int64) {
         self.reader = reader
@@ -44,7 +49,7 @@ struct LogWindow {
         guard !isReadingTail, tailThrough < position else { return }
         isReadingTail = true
         let (reader, after) = (reader, tailThrough)
-        let through = min(position, after + Self.blockCountMax)
+        let through = min(position, after + Self.tailCountMax)
         inbox.post(
             from: { try await reader.readTail(after: after, through: through) },
             as: { .tail($0) })
@@ -73,9 +78,14 @@ struct LogWindow {
     }
 
     /// Has what follows a position read for an endpoint; whoever asks for the same shares it.
+    ///
+    /// It is a whole block, or few events where few are wanted or memory is short: an endpoint that
+    /// is slow must not hold much.
     mutating func request(after: Int64, count: Int, for lane: Reader) {
-        let most = min(Int64(max(1, count)), Self.blockCountMax)
-        let request = BlockRequest(after: after, through: min(after + most, tailThrough))
+        let isFew = count <= Self.fewEvents || LogBlock.isMemoryShort
+        let start = isFew ? after : after - after % Self.blockCount
+        let length = isFew ? Int64(min(count, Self.fewEvents)) : Self.blockCount
+        let request = BlockRequest(after: start, through: min(start + length, tailThrough))
         if waiting[request] != nil {
             waiting[request]?.append(lane)
             return
