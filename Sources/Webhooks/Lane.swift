@@ -1,5 +1,6 @@
 import DequeModule
 import Domain
+import HeapModule
 
 /// An event on its way to an endpoint.
 struct PendingEvent: Sendable {
@@ -10,6 +11,16 @@ struct PendingEvent: Sendable {
     var position: Int64 { entry.position }
     var key: UInt64 { entry.key }
     var byteCount: Int { entry.line.count }
+}
+
+extension PendingEvent: Comparable {
+    static func == (left: PendingEvent, right: PendingEvent) -> Bool {
+        left.position == right.position
+    }
+
+    static func < (left: PendingEvent, right: PendingEvent) -> Bool {
+        left.position < right.position
+    }
 }
 
 /// Events that are sent in one request, now and at every retry.
@@ -37,7 +48,8 @@ struct Batch: Sendable {
 ///
 /// The log is read ahead of what is sent, and memory is bounded by that. Invariants:
 /// - A position up to ``readThrough`` is done, or waits, or belongs to one batch.
-/// - In mode `ordered-by-key` an event leaves only when no batch holds an earlier one of its key.
+/// - In mode `ordered-by-key` an event leaves only when no batch holds an earlier one of its key,
+///   and what may leave does so in the order of the log.
 /// - A batch keeps its events until it is done or halved, so each retry is the same request.
 ///
 /// Pure: it knows no clock and no socket.
@@ -55,8 +67,9 @@ struct Lane: Sendable {
     private(set) var frozen: [Batch] = []
 
     private var ready: Deque<PendingEvent> = []
-    /// Events whose keys became free; they go before those that are ready.
-    private var released: Deque<PendingEvent> = []
+    /// Events whose keys became free; among those that are ready there may be earlier ones and
+    /// later ones.
+    private var released: Heap<PendingEvent> = []
     /// Events that wait for earlier ones of their keys.
     private var waiting: [UInt64: [PendingEvent]] = [:]
     private var waitingCount = 0
@@ -65,6 +78,9 @@ struct Lane: Sendable {
     /// Positions of batches that will be met when the log is read again from ``readThrough``.
     private var held: Set<Int64> = []
     private var nextNumber = 1
+
+    /// Batches that wait for a retry at most, for one event more to be tried in their turn.
+    private static let turnsMax = 16
 
     init(mode: DeliveryMode, done: PositionRanges, end: Int64? = nil) {
         self.mode = mode
@@ -84,7 +100,7 @@ struct Lane: Sendable {
 
     /// When the oldest event was recorded that waits or is in flight, as far as it is known.
     var oldest: Timestamp? {
-        let waiting = [ready.first, released.first].compactMap { $0?.entry.recordedAt }
+        let waiting = [ready.first, released.min].compactMap { $0?.entry.recordedAt }
         return (waiting + frozen.map(\.recordedAt) + inFlight.values.map(\.recordedAt)).min()
     }
 
@@ -150,13 +166,13 @@ struct Lane: Sendable {
         waitingCount += 1
     }
 
-    /// Forgets what was read and is in no batch, to read it again later.
+    /// Forgets what was read and is not in flight, to read it again later.
     mutating func release() {
+        for index in frozen.indices { frozen[index].events = [] }
         let first =
-            [ready.first, released.first].compactMap { $0?.position }
+            [ready.first, released.min].compactMap { $0?.position }
             + waiting.values.compactMap { $0.first?.position }
-        let others = released.map(\.position)
-        guard let lowest = (first + others).min() else { return }
+        guard let lowest = first.min() else { return }
         readThrough = lowest - 1
         ready = []
         released = []
@@ -175,12 +191,12 @@ struct Lane: Sendable {
     mutating func next(countMax: Int, bytesMax: Int, takesTurns: Bool) -> Batch? {
         if mode == .strict, !inFlight.isEmpty { return nil }
         let takesTurns = takesTurns && mode != .strict
-        if takesTurns, let first = frozen.first, first.attempts > 1, frozen.count == 1,
-            let new = form(countMax: 1, bytesMax: bytesMax)
-        {
-            return new
-        }
         if let index = sendableFrozen(takesTurns: takesTurns) {
+            if takesTurns, isTurnOfOthers(index),
+                let new = form(countMax: 1, bytesMax: bytesMax)
+            {
+                return new
+            }
             guard frozen[index].isLoaded else { return nil }
             let batch = frozen.remove(at: index)
             inFlight[batch.number] = batch
@@ -199,16 +215,22 @@ struct Lane: Sendable {
         return (frozen[index].number, frozen[index].positions)
     }
 
-    /// Gives a batch its events back.
+    /// Gives a batch its events back, if the block has all of them.
     mutating func load(_ number: Int, from block: LogBlock) {
         guard let index = frozen.firstIndex(where: { $0.number == number }) else { return }
-        frozen[index].events = frozen[index].positions.compactMap { position in
+        let events = frozen[index].positions.compactMap { position in
             let entry = block.firstIndex(after: position - 1)
             guard entry < block.entries.count, block.entries[entry].position == position else {
-                return nil
+                return PendingEvent?.none
             }
             return PendingEvent(block: block, index: entry)
         }
+        if events.count == frozen[index].positions.count { frozen[index].events = events }
+    }
+
+    /// Whether something new is tried, as all that failed has failed more often than there is of it.
+    private func isTurnOfOthers(_ leastFailed: Int) -> Bool {
+        frozen.count < Self.turnsMax && frozen[leastFailed].attempts > frozen.count
     }
 
     private func sendableFrozen(takesTurns: Bool) -> Int? {
@@ -227,9 +249,9 @@ struct Lane: Sendable {
         var events: [PendingEvent] = []
         var keys: Set<UInt64> = []
         var bytes = 0
-        while events.count < countMax, let event = released.first ?? ready.first {
+        while events.count < countMax, let event = firstReady {
             guard events.isEmpty || bytes + event.byteCount <= bytesMax else { break }
-            if released.isEmpty { ready.removeFirst() } else { released.removeFirst() }
+            if event == released.min { released.removeMin() } else { ready.removeFirst() }
             if mode == .orderedByKey {
                 if !keys.contains(event.key), busy[event.key] != nil {
                     wait(event)
@@ -241,11 +263,17 @@ struct Lane: Sendable {
             events.append(event)
         }
         guard !events.isEmpty else { return nil }
-        if events.count > 1 { events.sort { $0.position < $1.position } }
         for key in keys { busy[key, default: 0] += 1 }
         let batch = makeBatch(events, positions: events.map(\.position), keys: Array(keys))
         inFlight[batch.number] = batch
         return batch
+    }
+
+    /// The earliest event that waits for no other.
+    private var firstReady: PendingEvent? {
+        guard let released = released.min else { return ready.first }
+        guard let ready = ready.first else { return released }
+        return min(ready, released)
     }
 
     private mutating func makeBatch(
@@ -258,9 +286,12 @@ struct Lane: Sendable {
             recordedAt: events.first?.entry.recordedAt ?? since)
     }
 
-    /// Puts a batch of events that were set aside in the queue.
+    /// Puts an event in the queue by itself, unless it is there or in flight.
     mutating func enqueue(_ position: Int64) {
-        frozen.append(makeBatch([], positions: [position], keys: []))
+        let isKnown =
+            frozen.contains { $0.positions[0] == position }
+            || inFlight.values.contains { $0.positions[0] == position }
+        if !isKnown { frozen.append(makeBatch([], positions: [position], keys: [])) }
     }
 
     // MARK: Answers
@@ -334,7 +365,7 @@ struct Lane: Sendable {
             busy.removeValue(forKey: key)
             guard let events = waiting.removeValue(forKey: key) else { continue }
             waitingCount -= events.count
-            released.append(contentsOf: events)
+            released.insert(contentsOf: events)
         }
     }
 }
