@@ -10,6 +10,8 @@ final class EncodedBody: Sendable {
     let sent: RequestBody
     let isCompressed: Bool
 
+    var byteCount: Int { plain.count + sent.count }
+
     init(_ plain: [UInt8], compresses: Bool) {
         self.plain = plain
         isCompressed = compresses
@@ -46,17 +48,17 @@ struct BodyCache {
     subscript(key: Key) -> EncodedBody? { bodies[key] }
 
     mutating func insert(_ body: EncodedBody, for key: Key) {
-        guard body.plain.count < Self.bytesMax / 4, bodies[key] == nil else { return }
+        guard body.byteCount < Self.bytesMax / 4, bodies[key] == nil else { return }
         bodies[key] = body
         order.append(key)
-        bytes += body.plain.count
-        if bytes > Self.bytesMax { forgetOlderHalf() }
+        bytes += body.byteCount
+        while bytes > Self.bytesMax { forgetOlderHalf() }
     }
 
     private mutating func forgetOlderHalf() {
         let half = order.count / 2
         for key in order[..<half] {
-            if let body = bodies.removeValue(forKey: key) { bytes -= body.plain.count }
+            if let body = bodies.removeValue(forKey: key) { bytes -= body.byteCount }
         }
         order.removeFirst(half)
     }
