@@ -31,18 +31,36 @@ struct BodyTooLargeError: Error, CustomStringConvertible {
     }
 }
 
+/// A batch that formed when the endpoint took longer ones.
+struct BatchTooLongError: Error, CustomStringConvertible {
+    let count: Int
+    let countMax: Int
+
+    var description: String { "the batch has \(count) events, and the receiver takes \(countMax)" }
+}
+
 extension Batch {
     /// The `webhook-id` of its requests: the event's own where there is one event.
+    ///
+    /// Receivers take what has the same ID for the same, so no other batch has it: one that begins
+    /// with the same event and has as many may form when the process starts anew.
     var requestID: String {
         guard let first = events.first else { return "" }
         let id = first.entry.id.description
-        return positions.count == 1 ? id : "\(id)-\(positions.count)"
+        guard positions.count > 1 else { return id }
+        let digest = positions.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { digest, position in
+            (digest ^ UInt64(bitPattern: position)) &* 0x100_0000_01B3
+        }
+        return "\(id)-\(positions.count)-\(String(digest, radix: 16))"
     }
 }
 
 extension EndpointForm {
     /// Encodes a batch; refused where it is over one of the receiver's limits.
     func body(of batch: Batch) throws -> EncodedBody {
+        guard batch.events.count <= batchCountMax else {
+            throw BatchTooLongError(count: batch.events.count, countMax: batchCountMax)
+        }
         let events = batch.events.map { $0.block.event($0.index) }
         let body = try encoder.body(events)
         let limits = encoder.limits
