@@ -226,7 +226,7 @@ final class DispatcherThread {
 
     private func feed(_ endpoint: Endpoint, _ now: Timestamp) {
         for lane in endpoint.laneOrder {
-            while endpoint.wantsEvents(lane), !endpoint.reading.contains(lane),
+            while endpoint.wantsEvents(lane, now: now), !endpoint.reading.contains(lane),
                 let position = endpoint.lanes[lane]?.readThrough,
                 !log.isOnItsWay(after: position)
             {
@@ -271,8 +271,18 @@ final class DispatcherThread {
     private func ring(_ now: Timestamp) {
         while let alarm = alarms.min, alarm.at <= now {
             alarms.removeMin()
-            if let endpoint = endpoints[alarm.webhook] { activate(endpoint) }
+            guard let endpoint = endpoints[alarm.webhook] else { continue }
+            if endpoint.alarmAt == alarm.at { endpoint.alarmAt = nil }
+            activate(endpoint)
         }
+    }
+
+    /// Has an endpoint looked at when its time comes; one alarm does, however often that is asked.
+    private func setAlarm(_ endpoint: Endpoint, _ now: Timestamp) {
+        guard let at = endpoint.nextTime(after: now), endpoint.alarmAt.map({ at < $0 }) ?? true
+        else { return }
+        endpoint.alarmAt = at
+        alarms.insert(Alarm(at: at, webhook: endpoint.webhook.id))
     }
 
     private func pump(_ now: Timestamp) {
@@ -283,9 +293,7 @@ final class DispatcherThread {
             feed(endpoint, now)
             if let next = sendAll(endpoint, now) { waiting.append(next) }
             loadRetries(endpoint, now)
-            if let at = endpoint.nextTime, at > now {
-                alarms.insert(Alarm(at: at, webhook: endpoint.webhook.id))
-            }
+            setAlarm(endpoint, now)
             keeper.note(endpoint)
             for replay in endpoint.completedReplays { complete(replay, endpoint) }
         }

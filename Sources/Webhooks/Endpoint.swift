@@ -39,6 +39,10 @@ final class Endpoint {
     private var setAsideInRow = 0
     /// Whether the last answer was a good one.
     private(set) var isProven = false
+    /// Requests until the lanes of what was asked for go before the news.
+    private var newsLeft = newsInRow
+    /// When the endpoint is to be looked at again; nil where nobody was asked to.
+    var alarmAt: Timestamp?
 
     static let deliveries = 0
     /// The lane of events that had been set aside.
@@ -53,6 +57,8 @@ final class Endpoint {
     private static let modestBytesMax = 64 << 10
     /// Events that are settled and not kept, beyond which deliveries wait: what a crash repeats.
     static let unkeptMax = 20_000
+    /// Requests of the news for each one that was asked for, while there are both.
+    private static let newsInRow = 7
     /// Attempts after which a batch is to blame, while the endpoint takes others.
     private static let refusalsMax = 3
     /// Events set aside in a row after which the endpoint is to blame.
@@ -93,7 +99,9 @@ final class Endpoint {
         self.form = form
         self.matcher = matcher
         if old.settings != webhook.settings {
-            lanes[Self.deliveries]?.change(to: webhook.settings.mode)
+            for number in lanes.keys where number != Self.redeliveries {
+                lanes[number]?.change(to: webhook.settings.mode)
+            }
             // What was selected and encoded by the old settings is read again by the new ones.
             releaseLanes()
             target = Target(form.options, permits: form.permits)
@@ -114,6 +122,7 @@ final class Endpoint {
         for replay in webhook.replays {
             if replay.status != .running {
                 lanes.removeValue(forKey: replay.number)
+                rateLimits.removeValue(forKey: replay.number)
             } else if lanes[replay.number] == nil {
                 let kept = progress.first { $0.lane == replay.number }
                 lanes[replay.number] = Lane(
@@ -139,9 +148,13 @@ final class Endpoint {
         return LogBlock.isMemoryShort ? min(wanted, Self.readAheadFirst) : wanted
     }
 
-    func wantsEvents(_ lane: Int) -> Bool {
-        guard lane != Self.redeliveries, webhook.isActive else { return false }
-        return lanes[lane]?.wantsEvents(target: readAhead(lane)) ?? false
+    func wantsEvents(_ number: Int, now: Timestamp) -> Bool {
+        guard number != Self.redeliveries, webhook.isActive, let lane = lanes[number] else {
+            return false
+        }
+        // What waits for an endpoint that is down stays in the log, but for what tells since when.
+        if let retryAt = health.retryAt, now < retryAt, lane.oldest != nil { return false }
+        return lane.wantsEvents(target: readAhead(number))
     }
 
     func read(_ block: LogBlock, lane: Int, now: Timestamp) {
@@ -193,28 +206,46 @@ final class Endpoint {
         guard canSend, health.admits(inFlight: requestsInFlight, now: now),
             rateLimits[Self.deliveries]?.admits(now) ?? true
         else { return nil }
-        for lane in laneOrder where rateLimits[lane]?.admits(now) ?? true {
-            let bytesMax =
-                isProven && !isModest
-                ? form.batchBytesMax : min(form.batchBytesMax, Self.modestBytesMax)
+        let bytesMax =
+            isProven && !isModest
+            ? form.batchBytesMax : min(form.batchBytesMax, Self.modestBytesMax)
+        for lane in turns where rateLimits[lane]?.admits(now) ?? true {
+            // Else what goes instead might take its place each time.
+            if health.isDown, lanes[lane]?.positionsToLoad(takesTurns: true) != nil { return nil }
             guard
                 let batch = lanes[lane]?.next(
                     countMax: form.batchCountMax, bytesMax: bytesMax, takesTurns: health.isDown)
             else { continue }
-            requestsInFlight += 1
-            eventsInFlight += batch.positions.count
-            rateLimits[lane]?.start(now)
-            if lane != Self.deliveries { rateLimits[Self.deliveries]?.start(now) }
+            note(lane, batch, now)
             return (lane, batch)
         }
         return nil
     }
 
+    /// The lanes in the order in which they may send now.
+    ///
+    /// News go first; yet of an endpoint that is behind, something else does now and then, and of
+    /// one that is down each lane in its turn, as it may be one lane's batch that it can't digest.
+    private var turns: [Int] {
+        let first = health.isDown ? health.failures % laneOrder.count : newsLeft == 0 ? 1 : 0
+        return first == 0 ? laneOrder : Array(laneOrder[first...] + laneOrder[..<first])
+    }
+
+    private func note(_ lane: Int, _ batch: Batch, _ now: Timestamp) {
+        requestsInFlight += 1
+        eventsInFlight += batch.positions.count
+        newsLeft = newsLeft == 0 ? Self.newsInRow : newsLeft - 1
+        rateLimits[lane]?.start(now)
+        if lane != Self.deliveries { rateLimits[Self.deliveries]?.start(now) }
+    }
+
     /// When there may be something to send that there is not now.
-    var nextTime: Timestamp? {
+    func nextTime(after now: Timestamp) -> Timestamp? {
         guard canSend else { return nil }
-        if let retryAt = health.retryAt { return retryAt }
-        return rateLimits.values.compactMap(\.nextAt).min()
+        let common = [health.retryAt, rateLimits[Self.deliveries]?.nextAt]
+        return laneOrder.compactMap { lane in
+            (common + [rateLimits[lane]?.nextAt]).compactMap { $0 }.max()
+        }.filter { $0 > now }.min()
     }
 
     // MARK: Answers
