@@ -277,14 +277,14 @@ final class Endpoint {
         case .refused(let reason):
             note(reason, now)
             guard setAsideInRow < Self.setAsideInRowMax else {
-                fail(lane, batch, .init(reason: reason, isAnswer: true), sentAt, now, &consequences)
+                fail(lane, batch, .init(reason: reason), sentAt, now, &consequences)
                 break
             }
             health.answered(sentAt: sentAt)
             blame(lane, batch, reason, status, answer, now, &consequences)
         case .failed(let failure):
             note(failure.reason, now)
-            if failure.isAnswer, isProven, batch.refusals + 1 >= Self.refusalsMax,
+            if failure.mayBeContent, isProven, batch.refusals + 1 >= Self.refusalsMax,
                 webhook.settings.mode != .strict
             {
                 health.answered(sentAt: sentAt)
@@ -294,7 +294,8 @@ final class Endpoint {
             }
         case .gone(let reason):
             note(reason, now)
-            lanes[lane]?.freeze(batch.number, isRefusal: false)
+            // Until that is recorded it is only down.
+            fail(lane, batch, .init(reason: reason), sentAt, now, &consequences)
             consequences.disableReason = "the endpoint \(reason) Gone"
         }
         return consequences
@@ -332,14 +333,14 @@ final class Endpoint {
         _ lane: Int, _ batch: Batch, _ failure: Verdict.Failure, _ sentAt: Timestamp,
         _ now: Timestamp, _ consequences: inout Consequences
     ) {
-        if failure.isAnswer, batch.positions.count > 1, webhook.settings.mode != .strict,
+        if failure.mayBeContent, batch.positions.count > 1, webhook.settings.mode != .strict,
             batch.attempts + 1 == Self.refusalsMax
         {
             // One half may pass where the whole does not, which shows who is to blame.
             lanes[lane]?.halve(batch.number, isLater: true)
         } else {
             // A batch is suspected only if the endpoint took others since it last failed.
-            lanes[lane]?.freeze(batch.number, isRefusal: failure.isAnswer && isProven)
+            lanes[lane]?.freeze(batch.number, isRefusal: failure.mayBeContent && isProven)
         }
         isProven = false
         let isTooLong = health.failed(

@@ -14,7 +14,8 @@ package struct Health: Sendable, Equatable {
     ]
     /// The share of a wait that is added at most, so that endpoints do not come back all at once.
     static let jitterMax = 0.2
-    static let retryAfterMax = Duration.seconds(86_400)
+    /// What an endpoint may ask for; at once, again and again, would be a busy loop.
+    static let retryAfter = Duration.seconds(1)...Duration.seconds(86_400)
     /// An endpoint that has failed for so long is disabled.
     static let failingMax = Duration.seconds(5 * 86_400)
 
@@ -85,7 +86,7 @@ package struct Health: Sendable, Equatable {
         failingSince = failingSince ?? now
         if let retryAfter {
             retryAt = nil
-            wait(min(retryAfter, Self.retryAfterMax), now)
+            wait(retryAfter, now)
         } else {
             let delay = Self.retryDelays[min(failures, Self.retryDelays.count) - 1]
             retryAt = now + delay * (1 + Self.jitterMax * random)
@@ -94,7 +95,7 @@ package struct Health: Sendable, Equatable {
     }
 
     private mutating func wait(_ duration: Duration, _ now: Timestamp) {
-        let until = now + min(duration, Self.retryAfterMax)
+        let until = now + min(max(duration, Self.retryAfter.lowerBound), Self.retryAfter.upperBound)
         retryAt = max(until, retryAt ?? until)
     }
 

@@ -17,8 +17,8 @@ enum Verdict: Equatable {
         var retryAfter: Duration?
         /// Whether fewer requests at once may help.
         var isOverload = false
-        /// Whether the endpoint is there and answers, though not well.
-        var isAnswer = false
+        /// Whether it may be the request's content after all that the endpoint fails at.
+        var mayBeContent = false
     }
 
     /// Answers that speak of the request's content and not of the endpoint.
@@ -36,17 +36,16 @@ enum Verdict: Equatable {
         case 410: self = .gone(reason)
         case let status where Self.contentStatuses.contains(status): self = .refused(reason)
         case 300..<400:
-            self = .failed(Failure(reason: "\(reason); redirects are not followed", isAnswer: true))
+            self = .failed(Failure(reason: "\(reason); redirects are not followed"))
         case let status:
             // The two answers for which HTTP lets a server say when to come back.
             let mayAsk = status == 429 || status == 503
-            self = .failed(
-                Failure(
-                    reason: reason,
-                    retryAfter: mayAsk
-                        ? outcome.retryAfter.flatMap { .init(retryAfter: $0, now) }
-                        : nil,
-                    isOverload: status == 429 || status == 408, isAnswer: true))
+            var failure = Failure(reason: reason)
+            failure.retryAfter =
+                mayAsk ? outcome.retryAfter.flatMap { .init(retryAfter: $0, now) } : nil
+            failure.isOverload = status == 429 || status == 408
+            failure.mayBeContent = !failure.isOverload && failure.retryAfter == nil
+            self = .failed(failure)
         }
     }
 }
