@@ -23,8 +23,10 @@ final class Endpoint {
     private(set) var eventsInFlight = 0
     var counts = DeliveryCounts()
     var setAsideCount = 0
-    /// Events settled since progress was last kept.
+    /// Events settled since progress was last taken to be kept.
     private(set) var unkept = 0
+    /// Events settled before, whose progress is being kept.
+    private var beingKept = 0
     /// Replays whose end is being recorded.
     var completing: Set<Int> = []
     /// Since when there is progress to keep; nil where there is none.
@@ -189,7 +191,9 @@ final class Endpoint {
 
     // MARK: Sending
 
-    private var canSend: Bool { webhook.isActive && !isBeingDisabled && unkept < Self.unkeptMax }
+    private var canSend: Bool {
+        webhook.isActive && !isBeingDisabled && unkept + beingKept < Self.unkeptMax
+    }
 
     /// Where the next request finds its slot.
     var place: HostSlots.Place { HostSlots.Place(host: form.host, isProven: isProven) }
@@ -384,10 +388,16 @@ final class Endpoint {
 
     /// What is to be kept of the lanes' progress, and from now on counts as kept.
     func takeProgress() -> [LaneProgress] {
+        beingKept += unkept
         unkept = 0
         unkeptSince = nil
         keptThrough = lanes[Self.deliveries]?.done.through ?? 0
-        return lanes.compactMap { number, lane in
+        return progress
+    }
+
+    /// Where the lanes stand.
+    var progress: [LaneProgress] {
+        lanes.compactMap { number, lane in
             guard number != Self.redeliveries else { return nil }
             return LaneProgress(
                 webhook: webhook.id, lane: number, createdPosition: webhook.createdPosition,
@@ -396,8 +406,14 @@ final class Endpoint {
         }
     }
 
+    /// What was taken to be kept is.
+    func progressWasKept() { beingKept = 0 }
+
     /// What was taken to be kept is not: it has to be taken again.
-    func progressWasNotKept(_ now: Timestamp) { noteProgress(0, now: now) }
+    func progressWasNotKept(_ now: Timestamp) {
+        noteProgress(beingKept, now: now)
+        beingKept = 0
+    }
 
     /// What an operator sees, but for the age of what waits.
     func status(head: Int64, now: Timestamp) -> EndpointStatus {

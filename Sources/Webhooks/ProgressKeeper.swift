@@ -42,6 +42,10 @@ struct ProgressKeeper {
         if lane == nil {
             waiting[webhook] = nil
             urgent.remove(webhook)
+            changes.drop(webhook)
+            // Should that fail, nothing of it is written again.
+            writing?.changes.drop(webhook)
+            writing?.endpoints[webhook] = nil
         }
         changes.forgotten.append((webhook, lane))
     }
@@ -89,7 +93,12 @@ struct ProgressKeeper {
         return taken
     }
 
-    mutating func succeeded() { writing = nil }
+    mutating func succeeded() {
+        for endpoint in writing.map({ Array($0.endpoints.values) }) ?? [] {
+            endpoint.progressWasKept()
+        }
+        writing = nil
+    }
 
     mutating func failed(_ now: Timestamp) {
         guard let writing else { return }
@@ -99,6 +108,7 @@ struct ProgressKeeper {
             endpoint.progressWasNotKept(now)
             waiting[id] = endpoint
             urgent.insert(id)
+            oldest = min(oldest ?? now, endpoint.unkeptSince ?? now)
         }
         notBefore = now + Self.pauseAfterFailure
     }
@@ -110,5 +120,11 @@ extension ProgressStore.Changes {
         setAside = earlier.setAside + setAside
         redelivered = earlier.redelivered + redelivered
         forgotten = earlier.forgotten + forgotten
+    }
+
+    /// Leaves out what an endpoint did not take, or took later.
+    fileprivate mutating func drop(_ webhook: String) {
+        setAside.removeAll { $0.webhook == webhook }
+        redelivered.removeAll { $0.webhook == webhook }
     }
 }

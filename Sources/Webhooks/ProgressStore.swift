@@ -62,12 +62,13 @@ package struct ProgressStore: Sendable {
     func write(_ changes: Changes, epoch: Int64) async throws {
         try await pool.run(readOnly: false) { connection in
             var statements = [Statement("BEGIN"), Self.fence(epoch)]
+            // First, as what is written may be of another endpoint of the same name.
+            statements += changes.forgotten.flatMap(Self.forget)
             if !changes.setAside.isEmpty { statements.append(Self.setAside(changes.setAside)) }
             if !changes.redelivered.isEmpty {
                 statements.append(Self.redelivered(changes.redelivered))
             }
             if !changes.progress.isEmpty { statements.append(Self.progress(changes.progress)) }
-            statements += changes.forgotten.flatMap(Self.forget)
             let results = try connection.pipeline(statements)
             guard results[1].count == 1 else {
                 try connection.execute("ROLLBACK")
@@ -117,7 +118,8 @@ package struct ProgressStore: Sendable {
             ])
     }
 
-    private static func setAside(_ rows: [SetAside]) -> Statement {
+    private static func setAside(_ all: [SetAside]) -> Statement {
+        let rows = lastOfEach(all)
         var positions = BinaryArray(.int64, capacity: rows.count)
         var attempts = BinaryArray(.int32, capacity: rows.count)
         var statuses = BinaryArray(.int32, capacity: rows.count)
@@ -147,6 +149,28 @@ package struct ProgressStore: Sendable {
                 .array(attempts), .array(statuses), .array(BinaryArray(texts: rows.map(\.reason))),
                 .array(BinaryArray(texts: rows.map(\.answer))), .array(times),
             ])
+    }
+
+    /// A replay may meet the same event as the deliveries; a statement takes a row only once.
+    private static func lastOfEach(_ all: [SetAside]) -> [SetAside] {
+        var rows: [SetAside] = []
+        var indices: [EventOfWebhook: Int] = [:]
+        for var row in all {
+            let key = EventOfWebhook(webhook: row.webhook, position: row.position)
+            if let index = indices[key] {
+                row.attempts += rows[index].attempts
+                rows[index] = row
+            } else {
+                indices[key] = rows.count
+                rows.append(row)
+            }
+        }
+        return rows
+    }
+
+    private struct EventOfWebhook: Hashable {
+        let webhook: String
+        let position: Int64
     }
 
     private static func redelivered(_ rows: [(webhook: String, position: Int64)]) -> Statement {
@@ -212,10 +236,13 @@ package struct ProgressStore: Sendable {
             .first
     }
 
-    /// The first of those whose redelivery was asked for.
-    func requested(of webhook: String, limit: Int) async throws -> [SetAside] {
+    /// The first of those after a position whose redelivery was asked for.
+    func requested(
+        of webhook: String, after: Int64 = 0, limit: Int
+    ) async throws -> [SetAside] {
         try await failures(
-            "webhook = $1 AND requested_at IS NOT NULL", [.text(webhook)], limit)
+            "webhook = $1 AND position > $2 AND requested_at IS NOT NULL",
+            [.text(webhook), .int64(after)], limit)
     }
 
     private func failures(
