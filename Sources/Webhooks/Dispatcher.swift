@@ -159,7 +159,7 @@ final class Inbox: Sendable {
         case kept(Result<Void, any Error>)
         case redeliver(String)
         case requested(webhook: String, Result<[SetAside], any Error>)
-        case notRecorded(webhook: String)
+        case recorded(webhook: String, Result<Void, any Error>)
         case test(String, @Sendable (TestReport?) -> Void)
         case status(@Sendable ([String: EndpointStatus]) -> Void)
         case stop

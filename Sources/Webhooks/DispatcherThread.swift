@@ -92,7 +92,7 @@ final class DispatcherThread {
     private func timeout(_ now: Timestamp) -> Duration {
         var until = publishedAt + Self.publishInterval
         if let alarm = alarms.min { until = min(until, alarm.at) }
-        if let due = keeper.nextTime { until = min(until, due) }
+        if !isFenced, let due = keeper.nextTime { until = min(until, due) }
         return max(.zero, until - now)
     }
 
@@ -126,12 +126,20 @@ final class DispatcherThread {
         case .kept(let result): kept(result)
         case .redeliver(let id): findRedeliveries(id)
         case .requested(let id, let result):
-            guard let endpoint = endpoints[id], let found = taken(result, "reading failures")
-            else { return }
+            guard let endpoint = endpoints[id] else { return }
+            guard let found = taken(result, "reading failures") else { return findRedeliveries(id) }
             for failure in found { endpoint.enqueueRedelivery(failure.position) }
-            endpoint.hasMoreRedeliveries = found.count == Self.redeliveriesMax
+            endpoint.redeliveriesThrough =
+                found.count == Self.redeliveriesMax ? found.last?.position : nil
             activate(endpoint)
-        case .notRecorded(let id): endpoints[id]?.isBeingDisabled = false
+        case .recorded(let id, let result):
+            _ = taken(result, "recording what became of \(id)")
+            // What is recorded is known before the endpoint goes on.
+            updateSettings()
+            guard let endpoint = endpoints[id] else { return }
+            endpoint.isBeingDisabled = false
+            endpoint.completing = []
+            activate(endpoint)
         case .test(let id, let answer): test(id, answer)
         case .status(let answer): answer(statuses(dispatcher.clock.now()))
         case .stop: isStopping = true
@@ -171,6 +179,9 @@ final class DispatcherThread {
         }
         for id in endpoints.keys where state.webhooks[id] == nil { remove(id) }
         for id in unusable.keys where state.webhooks[id] == nil { unusable[id] = nil }
+        // What is left of endpoints that were removed unseen would be another's of that name.
+        let kept = Set(progress.map(\.webhook)).union(failureCounts.keys)
+        for id in kept where state.webhooks[id] == nil { remove(id) }
         activateAll()
     }
 
@@ -192,10 +203,10 @@ final class DispatcherThread {
                 }
             } else {
                 if endpoints[id] != nil { remove(id) }
-                add(Endpoint(webhook, form: form, matcher: matcher, progress: taking(id)))
+                add(Endpoint(webhook, form: form, matcher: matcher, progress: taking(webhook)))
             }
         } catch {
-            endpoints[id] = nil
+            if let known = endpoints[id] { putBy(known) }
             unusable[id] = (webhook, "\(error)")
             dispatcher.logger.error(
                 "webhook can't be delivered to",
@@ -210,15 +221,32 @@ final class DispatcherThread {
         if endpoint.setAsideCount > 0 { findRedeliveries(id) }
     }
 
-    /// What was kept of an endpoint's progress before this process.
-    private func taking(_ id: String) -> [LaneProgress] {
-        defer { progress.removeAll { $0.webhook == id } }
-        return progress.filter { $0.webhook == id }
+    /// What was kept of an endpoint's progress before it was delivered to in this process.
+    private func taking(_ webhook: Webhook) -> [LaneProgress] {
+        let found = progress.filter { $0.webhook == webhook.id }
+        // It may be all that is left of another endpoint of that name.
+        guard found.allSatisfy({ $0.createdPosition == webhook.createdPosition }) else {
+            remove(webhook.id)
+            return []
+        }
+        progress.removeAll { $0.webhook == webhook.id }
+        return found
+    }
+
+    /// Keeps in mind where an endpoint stands that can't be delivered to for now.
+    private func putBy(_ endpoint: Endpoint) {
+        let id = endpoint.webhook.id
+        progress += endpoint.progress
+        failureCounts[id] = endpoint.setAsideCount
+        endpoints[id] = nil
+        active[id] = nil
     }
 
     private func remove(_ id: String) {
         endpoints[id] = nil
         active[id] = nil
+        progress.removeAll { $0.webhook == id }
+        failureCounts[id] = nil
         keeper.forget(id, lane: nil)
     }
 
@@ -259,10 +287,12 @@ final class DispatcherThread {
         }
     }
 
-    private func findRedeliveries(_ id: String) {
+    private func findRedeliveries(_ id: String, after position: Int64 = 0) {
         let (store, inbox) = (dispatcher.store, dispatcher.inbox)
         inbox.post(
-            from: { try await store.requested(of: id, limit: Self.redeliveriesMax) },
+            from: {
+                try await store.requested(of: id, after: position, limit: Self.redeliveriesMax)
+            },
             as: { .requested(webhook: id, $0) })
     }
 
@@ -364,11 +394,11 @@ final class DispatcherThread {
         guard endpoints[endpoint.webhook.id] === endpoint else { return }
         act(consequences, endpoint)
         activate(endpoint)
-        if flight.lane == Endpoint.redeliveries, endpoint.hasMoreRedeliveries,
+        if flight.lane == Endpoint.redeliveries, let through = endpoint.redeliveriesThrough,
             endpoint.lanes[flight.lane]?.frozen.isEmpty ?? true
         {
-            endpoint.hasMoreRedeliveries = false
-            findRedeliveries(endpoint.webhook.id)
+            endpoint.redeliveriesThrough = nil
+            findRedeliveries(endpoint.webhook.id, after: through)
         }
     }
 
@@ -394,21 +424,13 @@ final class DispatcherThread {
 
     /// Records what became of an endpoint; a failure is said, and the next reason tries again.
     private func record(_ command: WebhookCommand, _ id: String) {
-        let (log, logger, inbox) = (dispatcher.log, dispatcher.logger, dispatcher.inbox)
-        Task {
-            do {
-                _ = try await log.sequencer.submit(
+        let sequencer = dispatcher.log.sequencer
+        dispatcher.inbox.post(
+            from: {
+                _ = try await sequencer.submit(
                     .webhook(id, command), CommandContext(actor: Dispatcher.actor))
-            } catch {
-                logger.error(
-                    "webhooks",
-                    metadata: [
-                        "webhook": "\(id)", "notRecorded": "\(command)", "error": "\(error)",
-                    ]
-                )
-                inbox.post(.notRecorded(webhook: id))
-            }
-        }
+            },
+            as: { .recorded(webhook: id, $0) })
     }
 
     // MARK: Tests

@@ -33,8 +33,8 @@ final class Endpoint {
     private(set) var unkeptSince: Timestamp?
     /// Up to where everything was settled when progress was last kept.
     private var keptThrough: Int64
-    /// Whether there are more events to be delivered once more than are in memory.
-    var hasMoreRedeliveries = false
+    /// Up to where events to be delivered once more are in memory; nil where all of them are.
+    var redeliveriesThrough: Int64?
     /// Whether the log has been asked to record that the endpoint is disabled.
     var isBeingDisabled = false
     /// Events set aside in a row, with no success between.
