@@ -39,6 +39,8 @@ final class DispatcherThread {
     private var nextFlight: UInt64 = 1
     private var bodies = BodyCache()
     private var hosts = HostSlots()
+    /// Where slots have become free that others may wait for.
+    private var freed: Set<HostSlots.Place> = []
     /// Bytes of the bodies in flight, each counted for every endpoint that gets it.
     private var bytesInFlight = 0
     private var log: LogWindow
@@ -90,6 +92,7 @@ final class DispatcherThread {
 
     /// Until something may have to be done that nobody wakes this thread for.
     private func timeout(_ now: Timestamp) -> Duration {
+        guard active.isEmpty || isFenced else { return .zero }
         var until = publishedAt + Self.publishInterval
         if let alarm = alarms.min { until = min(until, alarm.at) }
         if !isFenced, let due = keeper.nextTime { until = min(until, due) }
@@ -316,12 +319,15 @@ final class DispatcherThread {
     }
 
     private func pump(_ now: Timestamp) {
-        guard !active.isEmpty, !isFenced else { return }
-        var waiting = Deque(active.values)
+        guard !active.isEmpty || !freed.isEmpty, !isFenced else { return }
+        // Who stands in line goes before those whose requests have just ended.
+        var waiting = Deque(freed.compactMap { hosts.hasRoom($0) ? nextInLine($0) : nil })
+        freed = []
+        waiting.append(contentsOf: active.values)
         active = [:]
         while let endpoint = waiting.popFirst() {
             feed(endpoint, now)
-            if let next = sendAll(endpoint, now) { waiting.append(next) }
+            if let next = sendAll(endpoint, now) { waiting.prepend(next) }
             loadRetries(endpoint, now)
             setAlarm(endpoint, now)
             keeper.note(endpoint)
@@ -331,19 +337,29 @@ final class DispatcherThread {
 
     /// Sends what an endpoint may be sent now.
     ///
-    /// - Returns: the endpoint whose turn it is at the same host, if this one leaves room there.
+    /// - Returns: the endpoint whose turn it is at the same host, as long as there is room.
     private func sendAll(_ endpoint: Endpoint, _ now: Timestamp) -> Endpoint? {
         let place = endpoint.place
         while hosts.hasRoom(place) {
             let isModest = bytesInFlight > Self.bytesInFlightEnough
             guard let (lane, batch) = endpoint.next(now: now, isModest: isModest) else {
-                return hosts.next(place).flatMap { endpoints[$0] }
+                return nextInLine(place)
             }
             send(endpoint, lane, batch, now)
             feed(endpoint, now)
             if hosts.isCrowded(place) { break }
         }
         if endpoint.hasWork { hosts.wait(place, endpoint.webhook.id) }
+        return hosts.hasRoom(place) ? nextInLine(place) : nil
+    }
+
+    /// The endpoint whose turn it is: one that has no use for it any more does not take it along.
+    private func nextInLine(_ place: HostSlots.Place) -> Endpoint? {
+        while let endpoint = hosts.next(place).map({ endpoints[$0] }) {
+            guard let endpoint else { continue }
+            if endpoint.place == place { return endpoint }
+            activate(endpoint)
+        }
         return nil
     }
 
@@ -385,7 +401,7 @@ final class DispatcherThread {
         let now = dispatcher.clock.now()
         bytesInFlight -= flight.byteCount
         hosts.give(back: flight.place)
-        if let next = hosts.next(flight.place).flatMap({ endpoints[$0] }) { activate(next) }
+        freed.insert(flight.place)
         endpoint.counts.note(outcome)
         let consequences = endpoint.ended(
             flight.lane, flight.batch, Verdict(outcome, now: now), sentAt: flight.sentAt,

@@ -182,7 +182,7 @@ final class DeliverySimulation {
     private func pump() throws {
         feed()
         var count = 0
-        while let (lane, batch) = endpoint.next(now: now) {
+        while let (lane, batch) = endpoint.next(now: now, isModest: false) {
             send(lane, batch)
             feed()
             count += 1

@@ -198,7 +198,7 @@ import Testing
             matcher: try EndpointExamples.matcher(webhook))
         endpoint.reload(1)
         var arrived: [Int64] = []
-        while let (lane, batch) = endpoint.next(now: .at(1)) {
+        while let (lane, batch) = endpoint.next(now: .at(1), isModest: false) {
             do {
                 _ = try endpoint.form.body(of: batch)
                 arrived += batch.positions
@@ -230,7 +230,7 @@ import Testing
         endpoint.take(String(repeating: "a", count: 40))
         endpoint.take(String(repeating: "a", count: 40), lane: 1)
         var lanes: [Int] = []
-        for _ in 0..<24 { lanes.append(endpoint.next(now: .at(0))?.lane ?? -9) }
+        for _ in 0..<24 { lanes.append(endpoint.next(now: .at(0), isModest: false)?.lane ?? -9) }
         #expect(lanes.filter { $0 == 1 }.count == 3)
         #expect(lanes.firstIndex(of: 1) == 7)
     }
@@ -247,7 +247,9 @@ import Testing
                 endpoint.take("aaaaaaaaa", lane: lane)
             }
             endpoint.reload(now)
-            guard let (lane, batch) = endpoint.next(now: .at(now)) else { continue }
+            guard let (lane, batch) = endpoint.next(now: .at(now), isModest: false) else {
+                continue
+            }
             lanes.insert(lane)
             endpoint.end(batch.positions[0], .unwell, at: now + 0.1, lane: lane)
             now = endpoint.health.retryAt?.seconds ?? now
@@ -262,7 +264,7 @@ import Testing
         for subjects in ["ab--", "a-b-", "a--b", "abc-", "ab-c", "a---", "abcd"] {
             let endpoint = try endpoint()
             endpoint.take(subjects)
-            let batch = try #require(endpoint.next(now: .at(0))?.batch)
+            let batch = try #require(endpoint.next(now: .at(0), isModest: false)?.batch)
             #expect(!batch.requestID.contains("."))
             names.insert(batch.requestID)
         }
@@ -285,7 +287,7 @@ extension Endpoint {
 
     /// The positions of the batch that goes next.
     fileprivate func send(_ seconds: Double) -> [Int64]? {
-        next(now: .at(seconds))?.batch.positions
+        next(now: .at(seconds), isModest: false)?.batch.positions
     }
 
     /// Ends the request in flight whose batch begins with a position.

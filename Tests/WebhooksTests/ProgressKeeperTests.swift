@@ -23,7 +23,7 @@ import Testing
         endpoint.read(
             EndpointExamples.block(String(repeating: "a", count: count), after: after), lane: 0,
             now: .at(second))
-        while let (lane, batch) = endpoint.next(now: .at(second)) {
+        while let (lane, batch) = endpoint.next(now: .at(second), isModest: false) {
             _ = endpoint.ended(
                 lane, batch, .delivered, sentAt: .at(second), now: .at(second), status: 200,
                 answer: [])
