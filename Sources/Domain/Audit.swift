@@ -123,7 +123,10 @@ extension WebhookChange {
         case .created(let settings, _, _): return change("created", .null, settings.audited)
         case .updated(let before, let after):
             return change("updated", before.audited, after.audited)
-        case .secretRotated: return change("secret rotated")
+        case .secretRotated(_, let until):
+            return change(
+                "secret rotated", .null,
+                .object([.init("previousUntil", .string(until.description))]))
         case .paused: return change("paused", status("active"), status("paused"))
         case .resumed(let from): return change("resumed", status(from), status("active"))
         case .disabled(let reason):
@@ -131,12 +134,17 @@ extension WebhookChange {
         case .removed(let last): return change("removed", last.audited)
         case .replayRequested(let replay):
             return change(
-                "replay \(replay.number) of positions \(replay.from) to \(replay.through) "
-                    + "requested")
-        case .replayCancelled(let number): return change("replay \(number) cancelled")
-        case .replayCompleted(let number): return change("replay \(number) completed")
+                "replay \(replay.number) of positions \(replay.from) to \(replay.through) requested",
+                .null, status("running"))
+        case .replayCancelled(let number):
+            return change("replay \(number) cancelled", status("running"), status("cancelled"))
+        case .replayCompleted(let number):
+            return change("replay \(number) completed", status("running"), status("completed"))
         case .redelivered(let positions):
-            return change("\(positions.count) set-aside events to be delivered again")
+            let numbers = positions.map { JSONValue.number(JSONNumber($0)) }
+            return change(
+                "\(positions.count) set-aside events to be delivered again", .null,
+                .object([.init("positions", .array(numbers))]))
         }
     }
 }

@@ -83,8 +83,46 @@ import Testing
         .scoreRetracted(ScoreRetracted(score: unattributed, position: 9, reason: nil)),
     ]
 
+    private static var settings: WebhookSettings {
+        var settings = WebhookSettings(
+            url: "https://example.com/?a=\"b\"", events: ["AssignmentMade", "Experiment*"],
+            encoder: "ndjson")
+        settings.filter = WebhookFilter(lab: id("l"), experiment: "e/1", function: "f")
+        settings.mode = .strict
+        settings.batchCountMax = 7
+        settings.batchBytesMax = 700
+        settings.allow = ["10.0.0.0/8"]
+        settings.headers = ["Authorization"]
+        settings.rateLimit = 0.5
+        settings.compressesBodies = true
+        settings.signature = .ed25519
+        settings.authorities = "PEM"
+        settings.certificate = "PEM"
+        settings.sealed = "sealed"
+        return settings
+    }
+
+    static let webhookEvents: [LedgerEvent] = [
+        .created(
+            WebhookSettings(url: "http://u/", events: ["*"], encoder: "clickhouse"), secret: "s",
+            start: 1),
+        .created(settings, secret: "s", start: 9),
+        .updated(
+            before: settings,
+            after: WebhookSettings(url: "http://u/", events: ["*"], encoder: "segment")),
+        .secretRotated(
+            secret: "t", previousUntil: Timestamp("2020-08-22T04:30:08.000001Z")!),
+        .paused, .resumed(from: "paused"), .disabled(reason: "gone"), .removed(settings),
+        .replayRequested(
+            WebhookReplay(
+                number: 1, from: 2, through: 3, rateLimit: 1.5, requestedAt: .notGiven)),
+        .replayCancelled(1), .replayCompleted(1), .redelivered([3, 4]),
+    ].map { .webhook("hook", $0) }
+
+    private static var all: [LedgerEvent] { events + unitEvents + webhookEvents }
+
     @Test func `an event reads back from its type and data`() throws {
-        for event in Self.events + Self.unitEvents {
+        for event in Self.all {
             let data = try JSONValue.parse(event.data)
             let read = try LedgerEvent(type: event.type, data: data)
             #expect(read == event)
@@ -94,7 +132,7 @@ import Testing
     }
 
     @Test func `every type that can be read is written by an event`() {
-        #expect(Set((Self.events + Self.unitEvents).map(\.type)) == Set(LedgerEvent.types))
+        #expect(Set(Self.all.map(\.type)) == Set(LedgerEvent.types))
     }
 
     @Test func `every field that can change reads back`() throws {
@@ -124,7 +162,7 @@ import Testing
     }
 
     @Test func `an audited change shows what was and what is`() {
-        for event in Self.events + Self.unitEvents {
+        for event in Self.all {
             let change = event.audited
             #expect(change.before != change.after, "\(event.type)")
             #expect(!change.summary.isEmpty)
