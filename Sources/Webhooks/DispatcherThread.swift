@@ -116,7 +116,11 @@ final class DispatcherThread {
             for (id, lane) in lanes {
                 guard let endpoint = endpoints[id] else { continue }
                 endpoint.reading.remove(lane)
-                if let block { endpoint.read(block, lane: lane, now: dispatcher.clock.now()) }
+                let now = dispatcher.clock.now()
+                // The endpoint may have gone down since it asked.
+                if let block, endpoint.wantsEvents(lane, now: now) {
+                    endpoint.read(block, lane: lane, now: now)
+                }
                 activate(endpoint)
             }
         case .loaded(let id, let lane, let batch, let result):
