@@ -3,7 +3,16 @@ import Domain
 
 /// One endpoint with its lanes through the log; belongs to the dispatcher's thread.
 final class Endpoint {
-    private(set) var webhook: Webhook
+    let id: String
+    private(set) var webhook: Webhook {
+        didSet {
+            isActive = webhook.isActive
+            mode = webhook.settings.mode
+        }
+    }
+    // Read for each request, where taking them out of the whole would copy it.
+    private var isActive: Bool
+    private var mode: DeliveryMode
     private(set) var form: EndpointForm
     private(set) var target: Target
     private(set) var matcher: EventMatcher
@@ -69,7 +78,10 @@ final class Endpoint {
     init(
         _ webhook: Webhook, form: EndpointForm, matcher: EventMatcher, progress: [LaneProgress]
     ) {
+        id = webhook.id
         self.webhook = webhook
+        isActive = webhook.isActive
+        mode = webhook.settings.mode
         self.form = form
         self.matcher = matcher
         target = Target(form.options, permits: form.permits)
@@ -118,8 +130,6 @@ final class Endpoint {
         updateReplays(progress: [])
     }
 
-    func update(matcher: EventMatcher) { self.matcher = matcher }
-
     private func updateReplays(progress: [LaneProgress]) {
         for replay in webhook.replays {
             if replay.status != .running {
@@ -144,14 +154,14 @@ final class Endpoint {
 
     /// How many events a lane should have at hand.
     func readAhead(_ lane: Int) -> Int {
-        guard webhook.isActive else { return 0 }
+        guard isActive else { return 0 }
         if health.isDown { return Self.readAheadDown }
         let wanted = readAhead[lane] ?? Self.readAheadFirst
         return LogBlock.isMemoryShort ? min(wanted, Self.readAheadFirst) : wanted
     }
 
     func wantsEvents(_ number: Int, now: Timestamp) -> Bool {
-        guard number != Self.redeliveries, webhook.isActive, let lane = lanes[number] else {
+        guard number != Self.redeliveries, isActive, let lane = lanes[number] else {
             return false
         }
         // What waits for an endpoint that is down stays in the log, but for what tells since when.
@@ -192,7 +202,7 @@ final class Endpoint {
     // MARK: Sending
 
     private var canSend: Bool {
-        webhook.isActive && !isBeingDisabled && unkept + beingKept < Self.unkeptMax
+        isActive && !isBeingDisabled && unkept + beingKept < Self.unkeptMax
     }
 
     /// Where the next request finds its slot.
@@ -289,7 +299,7 @@ final class Endpoint {
         case .failed(let failure):
             note(failure.reason, now)
             if failure.mayBeContent, isProven, batch.refusals + 1 >= Self.refusalsMax,
-                webhook.settings.mode != .strict
+                mode != .strict
             {
                 health.answered(sentAt: sentAt)
                 blame(lane, batch, failure.reason, status, answer, now, &consequences)
@@ -323,7 +333,7 @@ final class Endpoint {
         if lane != Self.redeliveries { setAsideCount += 1 }
         settle(lane, batch, now)
         consequences.setAside = SetAside(
-            webhook: webhook.id, position: batch.positions[0], attempts: batch.attempts + 1,
+            webhook: id, position: batch.positions[0], attempts: batch.attempts + 1,
             status: status, reason: reason, answer: Self.text(answer), failedAt: now)
     }
 
@@ -337,7 +347,7 @@ final class Endpoint {
         _ lane: Int, _ batch: Batch, _ failure: Verdict.Failure, _ sentAt: Timestamp,
         _ now: Timestamp, _ consequences: inout Consequences
     ) {
-        if failure.mayBeContent, batch.positions.count > 1, webhook.settings.mode != .strict,
+        if failure.mayBeContent, batch.positions.count > 1, mode != .strict,
             batch.attempts + 1 == Self.refusalsMax
         {
             // One half may pass where the whole does not, which shows who is to blame.
@@ -400,7 +410,7 @@ final class Endpoint {
         lanes.compactMap { number, lane in
             guard number != Self.redeliveries else { return nil }
             return LaneProgress(
-                webhook: webhook.id, lane: number, createdPosition: webhook.createdPosition,
+                webhook: id, lane: number, createdPosition: webhook.createdPosition,
                 done: lane.done, failures: health.failures, failingSince: health.failingSince,
                 retryAt: health.retryAt)
         }
@@ -419,7 +429,7 @@ final class Endpoint {
     func status(head: Int64, now: Timestamp) -> EndpointStatus {
         var status = EndpointStatus()
         status.state =
-            !webhook.isActive ? webhook.status.name : health.isDown ? "failing" : "healthy"
+            !isActive ? webhook.status.name : health.isDown ? "failing" : "healthy"
         if case .disabled(let reason) = webhook.status { status.reason = reason }
         if health.isDown { status.reason = counts.lastError }
         let lane = lanes[Self.deliveries]

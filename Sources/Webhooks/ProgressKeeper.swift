@@ -22,10 +22,10 @@ struct ProgressKeeper {
     /// Notes that an endpoint has progress to keep.
     mutating func note(_ endpoint: Endpoint, isUrgent: Bool = false) {
         guard let since = endpoint.unkeptSince else { return }
-        waiting[endpoint.webhook.id] = endpoint
+        waiting[endpoint.id] = endpoint
         oldest = min(oldest ?? since, since)
         if endpoint.unkept >= Self.eventsMin { hasMany = true }
-        if isUrgent { urgent.insert(endpoint.webhook.id) }
+        if isUrgent { urgent.insert(endpoint.id) }
     }
 
     mutating func setAside(_ event: SetAside, _ endpoint: Endpoint) {

@@ -5,13 +5,15 @@ import JSON
 
 /// Where a body goes and what is said along with it, for one attempt.
 struct SignedRequest {
-    let url: String
+    /// Nil where it is the endpoint's own.
+    let url: String?
     let headers: [Header]
 
     /// - Parameter id: the same for every attempt.
     init(id: String, _ body: EncodedBody, _ form: EndpointForm, _ now: Timestamp) throws {
         let seconds = now.microseconds / 1_000_000
-        url = form.encoder.url(form.options.url, token: id)
+        let url = form.encoder.url(form.options.url, token: id)
+        self.url = url == form.options.url ? nil : url
         headers = [
             Header("webhook-id", id), Header("webhook-timestamp", "\(seconds)"),
             Header(
@@ -121,7 +123,7 @@ extension TestReport {
     init(error: String) { self.error = error }
 
     init(_ form: EndpointForm, _ request: SignedRequest, _ body: EncodedBody) {
-        url = request.url
+        url = request.url ?? form.options.url
         requestHeaders = request.headers.map { ($0.name, $0.value) }
         requestBody = body.plain
     }
