@@ -22,7 +22,9 @@ final class SocketPoller {
     private var sockets: [Socket] = []
     /// When libcurl wants to be called though no socket is ready.
     private var deadline: ContinuousClock.Instant?
-    private let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: 256)
+    // Few at a time, so that the other side has new requests to work on before all of its answers
+    // are dealt with; whoever is ready beyond them is reported next.
+    private let events = UnsafeMutableBufferPointer<epoll_event>.allocate(capacity: 16)
 
     init(_ waker: Waker) {
         self.waker = waker

@@ -16,7 +16,7 @@ final class EndpointForm {
     let compresses: Bool
 
     /// Requests in flight at once, where each carries one event.
-    private static let singlesMax = 64
+    private static let singlesMax = 128
     /// Requests in flight at once, where batches form: few, so that they do.
     private static let batchesMax = 4
     private static let batchCountDefault = 500

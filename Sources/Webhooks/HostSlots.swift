@@ -12,7 +12,7 @@ struct HostSlots {
         let isProven: Bool
 
         /// More for the others, as each may be held until its request times out.
-        fileprivate var slots: Int { isProven ? 64 : 512 }
+        fileprivate var slots: Int { isProven ? 128 : 512 }
     }
 
     private struct Line {
