@@ -70,8 +70,13 @@ final class Endpoint {
     static let unkeptMax = 20_000
     /// Requests of the news for each one that was asked for, while there are both.
     private static let newsInRow = 7
-    /// Attempts after which a batch is to blame, while the endpoint takes others.
+    /// Attempts that failed, each after the endpoint had taken others, beyond which a batch is to
+    /// blame…
     private static let refusalsMax = 3
+    /// …if it has been failing for so long.
+    private static let refusalTimeMin = Duration.seconds(60)
+    /// Failed attempts after which a batch is tried in halves.
+    private static let attemptsWhole = 2
     /// Events set aside in a row after which the endpoint is to blame.
     private static let setAsideInRowMax = 10
 
@@ -194,7 +199,7 @@ final class Endpoint {
     /// A batch whose events have to be read again before it can go.
     func positionsToLoad(_ lane: Int, now: Timestamp) -> (batch: Int, positions: [Int64])? {
         guard canSend, health.admits(inFlight: requestsInFlight, now: now) else { return nil }
-        return lanes[lane]?.positionsToLoad(takesTurns: health.isDown)
+        return lanes[lane]?.positionsToLoad(takesTurns: health.isDown, now: now)
     }
 
     func enqueueRedelivery(_ position: Int64) { lanes[Self.redeliveries]?.enqueue(position) }
@@ -225,10 +230,13 @@ final class Endpoint {
             ? form.batchBytesMax : min(form.batchBytesMax, Self.modestBytesMax)
         for lane in turns where rateLimits[lane]?.admits(now) ?? true {
             // Else what goes instead might take its place each time.
-            if health.isDown, lanes[lane]?.positionsToLoad(takesTurns: true) != nil { return nil }
+            if health.isDown, lanes[lane]?.positionsToLoad(takesTurns: true, now: now) != nil {
+                return nil
+            }
             guard
                 let batch = lanes[lane]?.next(
-                    countMax: form.batchCountMax, bytesMax: bytesMax, takesTurns: health.isDown)
+                    countMax: form.batchCountMax, bytesMax: bytesMax, takesTurns: health.isDown,
+                    now: now)
             else { continue }
             note(lane, batch, now)
             return (lane, batch)
@@ -257,9 +265,11 @@ final class Endpoint {
     func nextTime(after now: Timestamp) -> Timestamp? {
         guard canSend else { return nil }
         let common = [health.retryAt, rateLimits[Self.deliveries]?.nextAt]
-        return laneOrder.compactMap { lane in
+        let lanesTimes = laneOrder.compactMap { lane in
             (common + [rateLimits[lane]?.nextAt]).compactMap { $0 }.max()
-        }.filter { $0 > now }.min()
+        }
+        let retries = laneOrder.compactMap { lanes[$0]?.nextTime(after: now) }
+        return (lanesTimes + retries).filter { $0 > now }.min()
     }
 
     // MARK: Answers
@@ -298,9 +308,7 @@ final class Endpoint {
             blame(lane, batch, reason, status, answer, now, &consequences)
         case .failed(let failure):
             note(failure.reason, now)
-            if failure.mayBeContent, isProven, batch.refusals + 1 >= Self.refusalsMax,
-                mode != .strict
-            {
+            if failure.mayBeContent, mode != .strict, isToBlame(batch, now) {
                 health.answered(sentAt: sentAt)
                 blame(lane, batch, failure.reason, status, answer, now, &consequences)
             } else {
@@ -313,6 +321,14 @@ final class Endpoint {
             consequences.disableReason = "the endpoint \(reason) Gone"
         }
         return consequences
+    }
+
+    /// Whether a batch has failed so often, and for so long, that it is not by chance.
+    private func isToBlame(_ batch: Batch, _ now: Timestamp) -> Bool {
+        guard let since = batch.failingSince, setAsideInRow < Self.setAsideInRowMax else {
+            return false
+        }
+        return batch.refusals >= Self.refusalsMax && now - since >= Self.refusalTimeMin
     }
 
     private func note(_ reason: String, _ now: Timestamp) {
@@ -348,13 +364,14 @@ final class Endpoint {
         _ now: Timestamp, _ consequences: inout Consequences
     ) {
         if failure.mayBeContent, batch.positions.count > 1, mode != .strict,
-            batch.attempts + 1 == Self.refusalsMax
+            batch.attempts == Self.attemptsWhole
         {
             // One half may pass where the whole does not, which shows who is to blame.
             lanes[lane]?.halve(batch.number, isLater: true)
         } else {
             // A batch is suspected only if the endpoint took others since it last failed.
-            lanes[lane]?.freeze(batch.number, isRefusal: failure.mayBeContent && isProven)
+            lanes[lane]?.freeze(
+                batch.number, isRefusal: failure.mayBeContent && isProven, now: now)
         }
         isProven = false
         let isTooLong = health.failed(

@@ -36,6 +36,10 @@ struct Batch: Sendable {
     var attempts = 0
     /// Attempts that failed though the endpoint took others in the meantime.
     var refusals = 0
+    /// The first attempt that failed.
+    var failingSince: Timestamp?
+    /// When the batch may be sent again while the endpoint takes others; nil is at once.
+    var notBefore: Timestamp?
 
     /// When its first event was recorded.
     let recordedAt: Timestamp
@@ -188,10 +192,12 @@ struct Lane: Sendable {
     ///
     /// - Parameter takesTurns: lets what failed least often go first, so that one batch that the
     ///   endpoint can't digest does not pass for an endpoint that is down.
-    mutating func next(countMax: Int, bytesMax: Int, takesTurns: Bool) -> Batch? {
+    mutating func next(
+        countMax: Int, bytesMax: Int, takesTurns: Bool, now: Timestamp
+    ) -> Batch? {
         if mode == .strict, !inFlight.isEmpty { return nil }
         let takesTurns = takesTurns && mode != .strict
-        if let index = sendableFrozen(takesTurns: takesTurns) {
+        if let index = sendableFrozen(takesTurns: takesTurns, now) {
             if takesTurns, isTurnOfOthers(index),
                 let new = form(countMax: 1, bytesMax: bytesMax)
             {
@@ -207,9 +213,11 @@ struct Lane: Sendable {
     }
 
     /// The positions of the batch that goes next, if they are to be read again before.
-    func positionsToLoad(takesTurns: Bool) -> (batch: Int, positions: [Int64])? {
+    func positionsToLoad(
+        takesTurns: Bool, now: Timestamp
+    ) -> (batch: Int, positions: [Int64])? {
         if mode == .strict, !inFlight.isEmpty { return nil }
-        guard let index = sendableFrozen(takesTurns: takesTurns && mode != .strict),
+        guard let index = sendableFrozen(takesTurns: takesTurns && mode != .strict, now),
             !frozen[index].isLoaded
         else { return nil }
         return (frozen[index].number, frozen[index].positions)
@@ -233,8 +241,16 @@ struct Lane: Sendable {
         frozen.count < Self.turnsMax && frozen[leastFailed].attempts > frozen.count
     }
 
-    private func sendableFrozen(takesTurns: Bool) -> Int? {
-        var order = Array(frozen.indices)
+    /// When the next batch that waits for its own time may be sent again.
+    func nextTime(after now: Timestamp) -> Timestamp? {
+        frozen.compactMap(\.notBefore).filter { $0 > now }.min()
+    }
+
+    private func sendableFrozen(takesTurns: Bool, _ now: Timestamp) -> Int? {
+        // While the endpoint is down, its own clock alone says when to try what.
+        var order = frozen.indices.filter { index in
+            takesTurns || mode == .strict || frozen[index].notBefore.map { $0 <= now } ?? true
+        }
         if takesTurns { order.sort { (frozen[$0].attempts, $0) < (frozen[$1].attempts, $1) } }
         return order.first { index in
             guard mode == .orderedByKey else { return true }
@@ -313,11 +329,21 @@ struct Lane: Sendable {
         return batch
     }
 
+    /// The waits of a batch that fails while the endpoint takes others, by how often it did.
+    static let refusalDelays: [Duration] = [.zero, .seconds(5), .seconds(60)]
+
     /// Keeps a batch to be sent once more, the same events in one request.
-    mutating func freeze(_ number: Int, isRefusal: Bool) {
+    ///
+    /// - Parameter isRefusal: whether the endpoint has taken others since its last attempt.
+    mutating func freeze(_ number: Int, isRefusal: Bool, now: Timestamp) {
         guard var batch = inFlight.removeValue(forKey: number) else { return }
         batch.attempts += 1
-        if isRefusal { batch.refusals += 1 }
+        batch.failingSince = batch.failingSince ?? now
+        if isRefusal {
+            batch.notBefore =
+                now + Self.refusalDelays[min(batch.refusals, Self.refusalDelays.count - 1)]
+            batch.refusals += 1
+        }
         batch.events = []
         insertFrozen(batch)
     }
@@ -344,6 +370,7 @@ struct Lane: Sendable {
                 since: batch.recordedAt)
             half.attempts = batch.attempts + 1
             half.refusals = batch.refusals
+            half.failingSince = batch.failingSince
             if isLater { half.events = [] }
             insertFrozen(half)
         }

@@ -42,7 +42,7 @@ package struct ProgressStore: Sendable {
     package init(pool: ConnectionPool) { self.pool = pool }
 
     /// Ranges above the position that are kept; what is in the others may be sent again.
-    private static let rangesMax = 256
+    private static let rangesMax = 4_096
 
     /// What changed since the last time, for all endpoints together.
     struct Changes: Sendable {

@@ -26,8 +26,11 @@ enum Verdict: Equatable {
 
     init(_ outcome: Outcome, now: Timestamp) {
         if let error = outcome.error {
-            self = .failed(
-                Failure(reason: error.description, isOverload: error.kind == .timedOut))
+            var failure = Failure(reason: error.description)
+            failure.isOverload = error.kind == .timedOut
+            // A receiver may crash at the sight of one event.
+            failure.mayBeContent = outcome.wasSent && !failure.isOverload
+            self = .failed(failure)
             return
         }
         let reason = "answered \(outcome.status)"

@@ -198,7 +198,7 @@ import Testing
         #expect(lane.send(3) == [1, 2, 3])
         lane.failed(1)
         #expect(lane.frozen[0].attempts == 1)
-        #expect(lane.positionsToLoad(takesTurns: false)?.positions == [1, 2, 3])
+        #expect(lane.positionsToLoad(takesTurns: false, now: .at(0))?.positions == [1, 2, 3])
         // Until its events are read again nothing goes.
         #expect(lane.send(1) == nil)
         lane.reload()
@@ -317,11 +317,11 @@ import Testing
         lane.enqueue(3)
         lane.enqueue(7)
         let block = EndpointExamples.block("abcdefgh")
-        #expect(lane.positionsToLoad(takesTurns: false)?.positions == [7])
+        #expect(lane.positionsToLoad(takesTurns: false, now: .at(0))?.positions == [7])
         lane.load(lane.frozen[0].number, from: block)
         #expect(lane.send(9) == [7])
         lane.enqueue(7)
-        #expect(lane.positionsToLoad(takesTurns: false)?.positions == [3])
+        #expect(lane.positionsToLoad(takesTurns: false, now: .at(0))?.positions == [3])
         lane.load(lane.frozen[0].number, from: block)
         #expect(lane.send(9) == [3])
         lane.settled(7)
@@ -367,7 +367,8 @@ extension Lane {
     fileprivate mutating func send(
         _ countMax: Int, bytesMax: Int = 1 << 20, takesTurns: Bool = false
     ) -> [Int64]? {
-        let batch = next(countMax: countMax, bytesMax: bytesMax, takesTurns: takesTurns)
+        let batch = next(
+            countMax: countMax, bytesMax: bytesMax, takesTurns: takesTurns, now: .at(0))
         if let batch { #expect(batch.events.map(\.position) == batch.positions) }
         return batch?.positions
     }
@@ -379,7 +380,9 @@ extension Lane {
     /// Settles the batch in flight that begins with a position; likewise the others.
     fileprivate mutating func settled(_ first: Int64) { settle(number(first)) }
 
-    fileprivate mutating func failed(_ first: Int64) { freeze(number(first), isRefusal: false) }
+    fileprivate mutating func failed(_ first: Int64) {
+        freeze(number(first), isRefusal: false, now: .at(0))
+    }
 
     fileprivate mutating func halved(_ first: Int64) { halve(number(first)) }
 
