@@ -13,6 +13,7 @@ package final class MultiTransfer {
     private let sockets: SocketPoller
     private let emptyPool = EmptyConnectionPool()
     private let idleTransfersPerTargetMax: Int
+    private let idleCount: IdleCount
     private var transfers: [UInt64: TargetTransfer] = [:]
     /// Outcomes that are known without a transfer.
     private var refusals: [(id: UInt64, error: CurlError)] = []
@@ -26,10 +27,15 @@ package final class MultiTransfer {
     ///     in use included, for one whose transfer ends to be kept.
     ///   - idleTransfersPerTargetMax: How many of libcurl's handles each target keeps between
     ///     transfers.
-    package init(idleConnectionsMax: Int = 4_096, idleTransfersPerTargetMax: Int = 4) {
+    ///   - idleTransfersMax: How many all targets keep together; each takes some 16 KiB.
+    package init(
+        idleConnectionsMax: Int = 4_096, idleTransfersPerTargetMax: Int = 4,
+        idleTransfersMax: Int = 1_024
+    ) {
         multi = EasyHandle.make(curl_multi_init)
         sockets = SocketPoller(waker)
         self.idleTransfersPerTargetMax = idleTransfersPerTargetMax
+        idleCount = IdleCount(max: idleTransfersMax)
         curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, idleConnectionsMax)
         curl_multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_NOTHING))
         setCallbacks()
@@ -140,7 +146,8 @@ package final class MultiTransfer {
     private func release(_ transfer: TargetTransfer) {
         emptyPool.hideLastConnection(of: transfer.handle)
         curl_multi_remove_handle(multi, transfer.handle.pointer)
-        transfer.finish()?.keepIdle(transfer, atMost: idleTransfersPerTargetMax)
+        transfer.finish()?.keepIdle(
+            transfer, atMost: idleTransfersPerTargetMax, idleCount)
     }
 
     /// The context of both callbacks is the poller, which outlives the multi handle.

@@ -43,6 +43,8 @@ package final class Target {
     private let reasonAgainstHeaders: String?
     let fixedHeaders: HeaderList
     private var idle: [TargetTransfer] = []
+    /// Where those that are kept are counted.
+    private var count: IdleCount?
 
     /// Makes a target; `permits` is asked about the address of every connection before a request
     /// is sent over it, whether the connection is new or reused.
@@ -59,15 +61,32 @@ package final class Target {
         return breaksOut ? "a line end or NUL in the request's URL" : reasonAgainstHeaders
     }
 
-    /// A transfer that has been used before, if one is left.
-    func takeIdle() -> TargetTransfer? {
-        idle.popLast()
+    deinit {
+        count?.value -= idle.count
     }
 
-    /// Keeps a transfer for the next request, unless enough are kept.
-    func keepIdle(_ transfer: TargetTransfer, atMost countMax: Int) {
-        if idle.count < countMax {
-            idle.append(transfer)
-        }
+    /// A transfer that has been used before, if one is left.
+    func takeIdle() -> TargetTransfer? {
+        guard let transfer = idle.popLast() else { return nil }
+        count?.value -= 1
+        return transfer
+    }
+
+    /// Keeps a transfer for the next request, unless enough are kept here or in all.
+    func keepIdle(_ transfer: TargetTransfer, atMost countMax: Int, _ all: IdleCount) {
+        guard idle.count < countMax, all.value < all.max else { return }
+        idle.append(transfer)
+        count = all
+        all.value += 1
+    }
+}
+
+/// How many transfers all targets of a `MultiTransfer` keep together.
+final class IdleCount {
+    let max: Int
+    var value = 0
+
+    init(max: Int) {
+        self.max = max
     }
 }

@@ -59,7 +59,7 @@ final class DispatcherThread {
     static let stopPatience = Duration.seconds(2)
     static let redeliveriesMax = 1_000
     /// Bytes in flight beyond which requests stay small.
-    static let bytesInFlightEnough = 64 << 20
+    static let bytesInFlightEnough = 24 << 20
 
     init(_ dispatcher: Dispatcher, progress: [LaneProgress], failures: [String: Int]) {
         self.dispatcher = dispatcher

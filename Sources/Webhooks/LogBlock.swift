@@ -35,7 +35,7 @@ package final class LogBlock: Sendable {
 
     private static let allBytes = Atomic<Int>(0)
 
-    private static let bytesEnough = 48 << 20
+    private static let bytesEnough = 24 << 20
 
     /// Whether there are so many blocks in memory that nobody should read far ahead.
     static var isMemoryShort: Bool { allBytes.load(ordering: .relaxed) > bytesEnough }

@@ -20,7 +20,7 @@ struct LogWindow {
     private var waiting: [BlockRequest: [Reader]] = [:]
 
     private static let tailBytesMax = 8 << 20
-    private static let historyBytesMax = 8 << 20
+    private static let historyBytesMax = 4 << 20
     /// Events that are read at once from the end of the log.
     private static let tailCountMax: Int64 = 2_000
     /// Positions of a block for those behind it; each begins at a multiple of this, so that many
