@@ -32,6 +32,7 @@ final class Stage: Sendable {
     private struct Running {
         var database: EmbeddedServer?
         var children: [Child] = []
+        var server: Child?
         var url = ""
         var isClosed = false
     }
@@ -58,6 +59,11 @@ final class Stage: Sendable {
     func open() throws {
         let database = try EmbeddedServer.start(dataDirectory: dataDirectory) { _ in }
         running.withLock { $0.database = database }
+        try startServer()
+        _ = try send("PUT", "/v1/resources", Self.experimentDocument)
+    }
+
+    private func startServer() throws {
         let server = try start(
             [
                 programs.ledger, "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDirectory,
@@ -65,8 +71,16 @@ final class Stage: Sendable {
         let url = try server.waitForLine("it listened") { line in
             (try? JSONValue.parse(Array(line.utf8)))?["url"]?.string
         }
-        running.withLock { $0.url = url }
-        _ = try send("PUT", "/v1/resources", Self.experimentDocument)
+        running.withLock { running in
+            running.url = url
+            running.server = server
+        }
+    }
+
+    /// Starts the server anew, with nothing in its caches.
+    func restartServer() throws {
+        running.withLock { $0.server }?.stop()
+        try startServer()
     }
 
     /// Stops and removes all of it, once.
@@ -281,7 +295,7 @@ extension Stage {
     func residentMegabytesPeak() throws -> Double { try serverStatus("VmHWM") }
 
     private func serverStatus(_ field: String) throws -> Double {
-        let server = running.withLock { $0.children.first }
+        let server = running.withLock { $0.server }
         guard let server, let status = TextFile.read("/proc/\(server.pid)/status"),
             let line = status.split(separator: "\n").first(where: { $0.hasPrefix("\(field):") }),
             let kilobytes = line.split(separator: "\t").last?.drop(while: { $0 == " " })
