@@ -38,7 +38,7 @@ struct BodyCache {
         }
     }
 
-    private static let bytesMax = 8 << 20
+    private static let bytesMax = 16 << 20
 
     private var bodies: [Key: EncodedBody] = [:]
     /// In the order in which they came.

@@ -75,7 +75,7 @@ final class Endpoint {
     private static let refusalsMax = 3
     /// …if it has been failing for so long.
     private static let refusalTimeMin = Duration.seconds(60)
-    /// Failed attempts after which a batch is tried in halves.
+    /// Failed attempts after which a batch is tried in halves, and then these in theirs.
     private static let attemptsWhole = 2
     /// Events set aside in a row after which the endpoint is to blame.
     private static let setAsideInRowMax = 10
@@ -364,7 +364,7 @@ final class Endpoint {
         _ now: Timestamp, _ consequences: inout Consequences
     ) {
         if failure.mayBeContent, batch.positions.count > 1, mode != .strict,
-            batch.attempts == Self.attemptsWhole
+            batch.attempts > 0, batch.attempts % Self.attemptsWhole == 0
         {
             // One half may pass where the whole does not, which shows who is to blame.
             lanes[lane]?.halve(batch.number, isLater: true)

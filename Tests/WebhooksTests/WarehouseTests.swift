@@ -61,7 +61,7 @@ struct WarehouseTests {
             // What concerns webhooks themselves is left out of `*`.
             let expected = Int(head) - 1
             let isDone = try await ledger.eventually {
-                ledger.advance(by: .seconds(300))
+                ledger.advance(by: .seconds(60))
                 return try await ledger.status("warehouse").position >= head
             }
             let status = try await ledger.status("warehouse")
@@ -95,7 +95,7 @@ struct WarehouseTests {
             let subjects = (10..<74).map { $0 == 33 ? "thirty-three" : "\($0)" }
             let positions = try await ledger.assign(subjects)
             let isDone = try await ledger.eventually {
-                ledger.advance(by: .seconds(300))
+                ledger.advance(by: .seconds(60))
                 return try await ledger.status("warehouse").setAside == 1
             }
             #expect(isDone)
