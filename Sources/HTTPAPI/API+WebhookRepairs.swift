@@ -9,11 +9,13 @@ extension API {
     func addWebhookRepairs(to router: Router<APIContext>) {
         router.get("/v1/webhooks/:id/failures") { request, context in
             _ = try authorize(request, .reader)
-            let id = try webhook(context).id
+            let webhook = try webhook(context)
             let limit = try request.limit()
             let cursor = try request.integer("cursor", in: 0...Int64.max) ?? 0
-            let found = try await dispatching().failures.failures(
-                of: id, after: cursor, limit: limit + 1)
+            let dispatcher = try dispatching()
+            let hidden = try HiddenTexts(of: webhook, dispatcher.secretBox)
+            let found = try await dispatcher.failures.failures(
+                of: webhook.id, after: cursor, limit: limit + 1)
             let next = found.count > limit ? found[limit - 1].position : nil
             return try Response(
                 document: listPage(
@@ -21,26 +23,28 @@ extension API {
                     position: log.view.position
                 ) { writer, failure in
                     writer.beginObject()
-                    writer.members(of: failure)
+                    writer.members(of: failure, hiding: hidden)
                     writer.endObject()
                 }, for: request)
         }
         router.get("/v1/webhooks/:id/failures/:position") { request, context in
             _ = try authorize(request, .reader)
-            let id = try webhook(context).id
+            let webhook = try webhook(context)
             let text = try context.part("position")
+            let dispatcher = try dispatching()
             guard let position = Int64(text),
-                let failure = try await dispatching().failures.failure(of: id, at: position),
+                let failure = try await dispatcher.failures.failure(of: webhook.id, at: position),
                 let event = try await log.reader.events(
                     after: position - 1, through: position, limit: 1
                 ).events.first
             else {
                 throw HTTPProblem.notFound(
-                    "Webhook \(id) has no event \(text.prefix(20)) set aside.")
+                    "Webhook \(webhook.id) has no event \(text.prefix(20)) set aside.")
             }
+            let hidden = try HiddenTexts(of: webhook, dispatcher.secretBox)
             return Response(
                 json: json { writer in
-                    writer.members(of: failure)
+                    writer.members(of: failure, hiding: hidden)
                     writer.key("event")
                     writer.raw(event.line)
                 })

@@ -101,7 +101,7 @@ extension JSONWriter {
         string(orNull: counts.lastErrorAt?.description)
     }
 
-    mutating func members(of failure: SetAside) {
+    mutating func members(of failure: SetAside, hiding hidden: HiddenTexts) {
         key("position")
         integer(failure.position)
         key("attempts")
@@ -111,7 +111,8 @@ extension JSONWriter {
         key("reason")
         string(failure.reason)
         key("answer")
-        string(failure.answer)
+        // Some receivers repeat what they were told.
+        string(hidden.removed(from: Array(failure.answer.utf8)))
         key("failedAt")
         string(failure.failedAt.description)
         key("requestedAt")
