@@ -27,9 +27,10 @@ package final class Waker: Sendable {
 
     /// Takes note of the wakes up to now.
     func reset() {
-        // Before the read: a wake between the two is read away, but this wait returns for it too.
-        isAwake.store(false, ordering: .sequentiallyConsistent)
         var count = UInt64(0)
         _ = read(descriptor, &count, MemoryLayout.size(ofValue: count))
+        // After the read: a wake between the two writes nothing, as this wait returns for it, too.
+        // The other way round it would be read away with the flag left up, and so be the last one.
+        isAwake.store(false, ordering: .sequentiallyConsistent)
     }
 }
