@@ -14,7 +14,10 @@ extension DispatcherThread {
 
     func kept(_ result: Result<Void, any Error>) {
         switch result {
-        case .success: keeper.succeeded()
+        case .success:
+            for (id, position) in keeper.succeeded() {
+                endpoints[id]?.redelivered.remove(position)
+            }
         case .failure(let error):
             if error is FencedError { isFenced = true }
             keeper.failed(dispatcher.clock.now())

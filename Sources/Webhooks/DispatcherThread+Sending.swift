@@ -127,6 +127,7 @@ extension DispatcherThread {
         if let setAside = consequences.setAside { keeper.setAside(setAside, endpoint) }
         if let position = consequences.redelivered {
             endpoint.setAsideCount -= 1
+            endpoint.redelivered.insert(position)
             keeper.redelivered(id, position)
         }
         if let reason = consequences.disableReason, !endpoint.isBeingDisabled {

@@ -134,7 +134,9 @@ final class DispatcherThread {
         case .requested(let id, let result):
             guard let endpoint = endpoints[id] else { return }
             guard let found = taken(result, "reading failures") else { return findRedeliveries(id) }
-            for failure in found { endpoint.enqueueRedelivery(failure.position) }
+            for failure in found where !endpoint.redelivered.contains(failure.position) {
+                endpoint.enqueueRedelivery(failure.position)
+            }
             endpoint.redeliveriesThrough =
                 found.count == Self.redeliveriesMax ? found.last?.position : nil
             activate(endpoint)

@@ -36,6 +36,8 @@ final class Endpoint {
     private(set) var unkept = 0
     /// Events settled before, whose progress is being kept.
     private var beingKept = 0
+    /// Events that were delivered once more, and whose rows may still be there.
+    var redelivered: Set<Int64> = []
     /// Replays whose end is being recorded.
     var completing: Set<Int> = []
     /// Since when there is progress to keep; nil where there is none.

@@ -93,11 +93,16 @@ struct ProgressKeeper {
         return taken
     }
 
-    mutating func succeeded() {
+    /// Notes that what was being written is.
+    ///
+    /// - Returns: the events whose rows are gone, as they were delivered once more.
+    @discardableResult
+    mutating func succeeded() -> [(webhook: String, position: Int64)] {
+        defer { writing = nil }
         for endpoint in writing.map({ Array($0.endpoints.values) }) ?? [] {
             endpoint.progressWasKept()
         }
-        writing = nil
+        return writing?.changes.redelivered ?? []
     }
 
     mutating func failed(_ now: Timestamp) {

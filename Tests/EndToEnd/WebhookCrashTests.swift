@@ -122,9 +122,16 @@ struct WebhookCrashTests {
         let generator = Mutex(SeededGenerator())
         let seed = generator.withLock { $0.seed }
         let wasWell = Mutex(true)
-        let receiver = FaultyReceiver { _ in
-            // Never three times in a row, as the waits that follow are real here.
-            let isWell = generator.withLock { Int.random(in: 0..<16, using: &$0) } > 0
+        let failures = Mutex<[String: Int]>([:])
+        let receiver = FaultyReceiver { request in
+            // Never three times in a row, nor for one request: the waits that follow are real here.
+            let id = request.header("webhook-id") ?? ""
+            let isWell =
+                generator.withLock { Int.random(in: 0..<16, using: &$0) } > 0
+                || failures.withLock { failures in
+                    failures[id, default: 0] += 1
+                    return failures[id, default: 0] > 2
+                }
             guard
                 !wasWell.withLock({ wasWell in
                     defer { wasWell = isWell }
