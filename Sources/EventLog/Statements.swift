@@ -181,8 +181,6 @@ enum LookUp {
     static func scores(
         _ positions: [Int64], _ connection: Connection
     ) throws -> [Int64: KnownScore] {
-        var array = BinaryArray(.int64)
-        for position in positions { array.append(position) }
         let rows = try connection.query(
             """
             SELECT e.position, e.data,
@@ -192,7 +190,7 @@ enum LookUp {
                               AND (r.data->>'score')::bigint = e.position)
               FROM ledger.events e
              WHERE e.position = ANY ($1::bigint[]) AND e.type = 'ScoreRecorded'
-            """, [.array(array)])
+            """, [.array(BinaryArray(int64s: positions))])
         var found: [Int64: KnownScore] = [:]
         for row in 0..<rows.count {
             let data = try JSONValue.parse(rows.bytes(row, 1))

@@ -66,6 +66,12 @@ package struct BinaryArray: Sendable {
         for text in texts { append(text: text) }
     }
 
+    /// An array of 64-bit integers.
+    package init(int64s: [Int64]) {
+        self.init(.int64, capacity: int64s.count)
+        for number in int64s { append(number) }
+    }
+
     package init(_ element: Element, capacity: Int = 0) {
         self.element = element
         buffer = BinaryBuffer(capacity: 20 + capacity * element.sizeExpected)

@@ -322,8 +322,7 @@ struct ScoreWriter {
     }
 
     private func countUnattributed(_ counts: [ScoreSeries: Int64]) -> [Statement] {
-        var numbers = BinaryArray(.int64)
-        for number in counts.values { numbers.append(number) }
+        let numbers = BinaryArray(int64s: Array(counts.values))
         return [
             Statement(
                 """

@@ -44,13 +44,11 @@ struct BlockReader: Sendable {
     /// A block of these positions alone, which ascend.
     func read(_ positions: [Int64]) async throws -> LogBlock {
         try await history.run { connection in
-            var array = BinaryArray(.int64, capacity: positions.count)
-            for position in positions { array.append(position) }
             let rows = try connection.query(
                 """
                 SELECT \(LogScan.eventColumns) FROM ledger.events
                  WHERE position = ANY ($1::bigint[]) ORDER BY position
-                """, [.array(array)])
+                """, [.array(BinaryArray(int64s: positions))])
             let events = try EventReader.events(rows)
             guard events.count == positions.count else {
                 throw CorruptLogError(

@@ -8,13 +8,11 @@ final class EncodedBody: Sendable {
     let plain: [UInt8]
     /// As it is sent.
     let sent: RequestBody
-    let isCompressed: Bool
 
     var byteCount: Int { plain.count + sent.count }
 
     init(_ plain: [UInt8], compresses: Bool) {
         self.plain = plain
-        isCompressed = compresses
         sent = RequestBody(compresses ? gzipped(plain) : plain)
     }
 }

@@ -174,8 +174,7 @@ package struct ProgressStore: Sendable {
     }
 
     private static func redelivered(_ rows: [(webhook: String, position: Int64)]) -> Statement {
-        var positions = BinaryArray(.int64, capacity: rows.count)
-        for row in rows { positions.append(row.position) }
+        let positions = BinaryArray(int64s: rows.map(\.position))
         return Statement(
             """
             DELETE FROM ledger.webhook_failures f
@@ -291,9 +290,7 @@ package struct ProgressStore: Sendable {
             ]
             var condition = ""
             if let positions {
-                var array = BinaryArray(.int64, capacity: positions.count)
-                for position in positions { array.append(position) }
-                parameters.append(.array(array))
+                parameters.append(.array(BinaryArray(int64s: positions)))
                 condition = "AND position = ANY ($3::bigint[])"
             }
             let rows = try connection.query(

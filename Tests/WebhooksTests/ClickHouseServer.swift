@@ -2,6 +2,7 @@ import Curl
 import Foundation
 import JSON
 import Postgres
+import TestSupport
 
 /// A ClickHouse of a test's own, on a free port of the loopback.
 final class ClickHouseServer: Sendable {
@@ -20,7 +21,7 @@ final class ClickHouseServer: Sendable {
             .appending(path: "ledger-clickhouse-\(UUID().uuidString)")
         try FileManager.default.createDirectory(
             at: directory.appending(path: "data"), withIntermediateDirectories: true)
-        let (http, tcp) = (Self.freePort(), Self.freePort())
+        let (http, tcp) = (freePort(), freePort())
         try Self.write(
             """
             <yandex>
@@ -93,21 +94,5 @@ final class ClickHouseServer: Sendable {
 
     private static func write(_ text: String, to file: URL) throws {
         try text.write(to: file, atomically: true, encoding: .utf8)
-    }
-
-    private static func freePort() -> Int {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        return withUnsafeMutablePointer(to: &address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { generic in
-                bind(descriptor, generic, length)
-                getsockname(descriptor, generic, &length)
-            }
-            return Int(UInt16(bigEndian: pointer.pointee.sin_port))
-        }
     }
 }

@@ -28,7 +28,7 @@ final class DispatchedLedger: Sendable {
     let box: SecretBox
     private let current: Mutex<Dispatcher>
 
-    private static let gate = DispatcherGate()
+    private static let gate = Gate(4)
 
     var dispatcher: Dispatcher { current.withLock { $0 } }
 
@@ -138,41 +138,6 @@ final class DispatchedLedger: Sendable {
     /// Waits until an endpoint has got and answered so many events.
     func delivered(_ count: Int, to id: String) async throws -> Bool {
         try await eventually { try await status(id).counts.delivered >= count }
-    }
-}
-
-/// Lets a few tests at a time have a ledger: the machine is small.
-private final class DispatcherGate: Sendable {
-    private struct State {
-        var free = 4
-        var waiting: [CheckedContinuation<Void, Never>] = []
-    }
-
-    private let state = Mutex(State())
-
-    func enter() async {
-        await withCheckedContinuation { continuation in
-            let isFree = state.withLock { state in
-                if state.free > 0 {
-                    state.free -= 1
-                    return true
-                }
-                state.waiting.append(continuation)
-                return false
-            }
-            if isFree { continuation.resume() }
-        }
-    }
-
-    func leave() {
-        let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            if state.waiting.isEmpty {
-                state.free += 1
-                return nil
-            }
-            return state.waiting.removeFirst()
-        }
-        next?.resume()
     }
 }
 

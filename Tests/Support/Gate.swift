@@ -1,12 +1,12 @@
 import Synchronization
 
 /// Lets a few in at a time: each ledger takes connections from the one PostgreSQL of the tests.
-final class Gate: Sendable {
+package final class Gate: Sendable {
     private let state: Mutex<(free: Int, waiting: [CheckedContinuation<Void, Never>])>
 
-    init(_ places: Int) { state = Mutex((places, [])) }
+    package init(_ places: Int) { state = Mutex((places, [])) }
 
-    func enter() async {
+    package func enter() async {
         await withCheckedContinuation { continuation in
             let isIn = state.withLock { state in
                 if state.free > 0 {
@@ -20,7 +20,7 @@ final class Gate: Sendable {
         }
     }
 
-    func leave() {
+    package func leave() {
         let next = state.withLock { state -> CheckedContinuation<Void, Never>? in
             if state.waiting.isEmpty {
                 state.free += 1
