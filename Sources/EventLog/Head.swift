@@ -10,6 +10,10 @@ package struct Head: Sendable, Equatable {
     /// Of the last event.
     package var recordedAt: Timestamp
     package var frontier: MerkleFrontier
+
+    /// Of a log without an event, before anyone has led it.
+    package static let empty = Head(
+        position: 0, epoch: 0, recordedAt: Timestamp(microseconds: 0), frontier: MerkleFrontier())
 }
 
 /// The database holds what this program did not write.

@@ -8,8 +8,7 @@ import Synchronization
 package final class LedgerView: Sendable {
     private struct Contents {
         var state = State()
-        var position: Int64 = 0
-        var recordedAt = Timestamp(microseconds: 0)
+        var head = Head.empty
         var cache = PlacementCache()
         var waiters: [CheckedContinuation<Void, Never>] = []
         var observer: @Sendable () -> Void = {}
@@ -22,10 +21,13 @@ package final class LedgerView: Sendable {
 
     /// The state, with the position up to which it is folded.
     package var snapshot: (state: State, position: Int64) {
-        contents.withLock { ($0.state, $0.position) }
+        contents.withLock { ($0.state, $0.head.position) }
     }
 
-    package var position: Int64 { contents.withLock { $0.position } }
+    package var position: Int64 { contents.withLock { $0.head.position } }
+
+    /// The end of the log as far as it is published.
+    package var head: Head { contents.withLock { $0.head } }
 
     /// Of the last event that changed a resource, a key or a webhook.
     package var changedPosition: Int64 { contents.withLock { $0.state.changedPosition } }
@@ -96,13 +98,12 @@ package final class LedgerView: Sendable {
     // MARK: Publishing
 
     /// Makes a commit visible and wakes everyone who waits for one.
-    func publish(
+    package func publish(
         _ state: State, _ head: Head, placed: [(UnitKey, Placement)] = []
     ) {
         let (waiters, observer) = contents.withLock { contents in
             contents.state = state
-            contents.position = head.position
-            contents.recordedAt = head.recordedAt
+            contents.head = head
             for (key, placement) in placed { contents.cache.insert(key, placement) }
             defer { contents.waiters = [] }
             return (contents.waiters, contents.observer)
@@ -120,7 +121,7 @@ package final class LedgerView: Sendable {
     package func waitForCommit(beyond position: Int64) async {
         await withCheckedContinuation { continuation in
             let ready = contents.withLock { contents in
-                if contents.position > position || contents.isClosing { return true }
+                if contents.head.position > position || contents.isClosing { return true }
                 contents.waiters.append(continuation)
                 return false
             }
