@@ -10,7 +10,8 @@ package final class LedgerView: Sendable {
         var state = State()
         var head = Head.empty
         var cache = PlacementCache()
-        var waiters: [CheckedContinuation<Void, Never>] = []
+        var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
+        var waitersSoFar = 0
         var observer: @Sendable () -> Void = {}
         var isClosing = false
     }
@@ -95,6 +96,9 @@ package final class LedgerView: Sendable {
         }
     }
 
+    /// Forgets the variants that are cached: others have recorded what belongs to them.
+    package func forgetPlacements() { contents.withLock { $0.cache = PlacementCache() } }
+
     // MARK: Publishing
 
     /// Makes a commit visible and wakes everyone who waits for one.
@@ -105,10 +109,10 @@ package final class LedgerView: Sendable {
             contents.state = state
             contents.head = head
             for (key, placement) in placed { contents.cache.insert(key, placement) }
-            defer { contents.waiters = [] }
+            defer { contents.waiters = [:] }
             return (contents.waiters, contents.observer)
         }
-        for waiter in waiters { waiter.resume() }
+        for waiter in waiters.values { waiter.resume() }
         observer()
     }
 
@@ -119,14 +123,43 @@ package final class LedgerView: Sendable {
 
     /// Returns once the head is beyond a position, at the next ``wakeWaiters()``, or when closing.
     package func waitForCommit(beyond position: Int64) async {
-        await withCheckedContinuation { continuation in
-            let ready = contents.withLock { contents in
-                if contents.head.position > position || contents.isClosing { return true }
-                contents.waiters.append(continuation)
-                return false
+        await withCheckedContinuation { _ = addWaiter($0, beyond: position) }
+    }
+
+    /// Waits for the head to be at a position or beyond; false where it is not after `patience`.
+    package func wait(for position: Int64, patience: Duration) async -> Bool {
+        let deadline = ContinuousClock.now + patience
+        while self.position < position, !isClosing {
+            let left = deadline - .now
+            guard left > .zero else { return false }
+            await withCheckedContinuation { continuation in
+                guard let waiter = addWaiter(continuation, beyond: position - 1) else { return }
+                Task {
+                    // Cancelled or not, whoever waits looks at the clock himself.
+                    try? await Task.sleep(for: left)
+                    wake(waiter)
+                }
             }
-            if ready { continuation.resume() }
         }
+        return self.position >= position
+    }
+
+    /// The number under which a continuation waits; nil where it was resumed at once.
+    private func addWaiter(
+        _ continuation: CheckedContinuation<Void, Never>, beyond position: Int64
+    ) -> Int? {
+        let number = contents.withLock { contents -> Int? in
+            if contents.head.position > position || contents.isClosing { return nil }
+            contents.waitersSoFar += 1
+            contents.waiters[contents.waitersSoFar] = continuation
+            return contents.waitersSoFar
+        }
+        if number == nil { continuation.resume() }
+        return number
+    }
+
+    private func wake(_ waiter: Int) {
+        contents.withLock { $0.waiters.removeValue(forKey: waiter) }?.resume()
     }
 
     /// Whether waiting is over, because the ledger is being shut down.
@@ -141,9 +174,9 @@ package final class LedgerView: Sendable {
     /// Lets everyone look up from waiting, to send a sign of life or to stop.
     package func wakeWaiters() {
         let waiters = contents.withLock { contents in
-            defer { contents.waiters = [] }
+            defer { contents.waiters = [:] }
             return contents.waiters
         }
-        for waiter in waiters { waiter.resume() }
+        for waiter in waiters.values { waiter.resume() }
     }
 }
