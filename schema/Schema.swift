@@ -13,6 +13,7 @@ package enum Schema {
         text(PackageResources._009_selection_run_sql),
         text(PackageResources._010_webhook_progress_sql),
         text(PackageResources._011_webhook_failures_sql),
+        text(PackageResources._012_leader_sql),
     ]
 
     /// Tables of the projections, to be made in the first schema of the search path.

@@ -11,22 +11,25 @@ package struct AlreadyLedError: Error, Sendable, CustomStringConvertible {
     }
 }
 
-/// The log of one database: append through it, read from it, follow it.
+/// The log of one database: append through it where this node leads, read from it, follow it.
 package final class EventLog: Sendable {
     package let view: LedgerView
     package let sequencer: Sequencer
     package let reader: EventReader
-    /// Under which this node leads.
-    package let epoch: Int64
 
-    private init(view: LedgerView, sequencer: Sequencer, reader: EventReader, epoch: Int64) {
-        self.epoch = epoch
+    private init(view: LedgerView, sequencer: Sequencer, reader: EventReader) {
         self.view = view
         self.sequencer = sequencer
         self.reader = reader
     }
 
-    /// Brings the schema up to date, becomes the leader, folds the state, and starts the sequencer.
+    /// Of the last event known: the term of the node that leads.
+    package var epoch: Int64 { view.head.epoch }
+
+    /// Whether this node appends; another's events are only read here.
+    package var isLeading: Bool { sequencer.isLeading }
+
+    /// Becomes the leader of the database, which nobody else may lead now.
     ///
     /// Waits up to `patience` for the session of a leader that has just died to end.
     package static func lead(
@@ -41,22 +44,55 @@ package final class EventLog: Sendable {
             guard ContinuousClock.now < deadline else { throw AlreadyLedError() }
             _ = pause.wait(timeout: .milliseconds(50))
         }
-        let head = try Head.beginEpoch(connection)
-        let state = try EventReader.state(through: head.position, connection)
+        _ = try Head.beginEpoch(connection)
+        let log = try open(
+            connection, conninfo: conninfo, readers: readers, metrics: metrics, logger: logger)
+        let sequencer = log.sequencer
+        // From here on the connection is the thread's alone.
+        let thread = SequencerThread(
+            sequencer: sequencer, connection: connection,
+            core: SequencerCore(head: log.view.head, state: log.view.snapshot.state))
+        sequencer.beginLeading()
+        sequencer.start { thread.run() }
+        return log
+    }
+
+    /// Reads a database along, without appending to it; ``join(url:)`` makes it a node of its own.
+    package static func open(
+        conninfo: String, readers: Int = 2, metrics: LedgerMetrics, logger: Logger
+    ) throws -> EventLog {
+        let connection = try Leadership.connect(conninfo)
+        defer { connection.close() }
+        try Migrations.apply(connection)
+        return try open(
+            connection, conninfo: conninfo, readers: readers, metrics: metrics, logger: logger)
+    }
+
+    /// Folds the state up to the head.
+    private static func open(
+        _ connection: Connection, conninfo: String, readers: Int, metrics: LedgerMetrics,
+        logger: Logger
+    ) throws -> EventLog {
+        let head = try Head.read(connection)
         let view = LedgerView()
-        view.publish(state, head)
+        view.publish(try EventReader.state(through: head.position, connection), head)
         metrics.headPosition.set(Double(head.position))
         metrics.epoch.set(Double(head.epoch))
-        let sequencer = Sequencer(view: view, metrics: metrics, logger: logger)
-        // From here on the connection is the thread's alone.
-        sequencer.start(
-            SequencerThread(
-                sequencer: sequencer, conninfo: conninfo, connection: connection,
-                core: SequencerCore(head: head, state: state)))
         let pool = ConnectionPool(conninfo: conninfo, size: readers, name: "ledger reader")
         return EventLog(
-            view: view, sequencer: sequencer, reader: EventReader(pool: pool),
-            epoch: head.epoch)
+            view: view,
+            sequencer: Sequencer(
+                view: view, conninfo: conninfo, metrics: metrics, logger: logger),
+            reader: EventReader(pool: pool))
+    }
+
+    /// Takes part in the leadership of the database: this node leads when no other does, and until
+    /// then keeps close behind the one that leads.
+    ///
+    /// - Parameter url: where the other nodes reach this one.
+    package func join(url: String) {
+        let node = NodeThread(sequencer: sequencer, url: url)
+        sequencer.start { node.run() }
     }
 
     // MARK: Variants

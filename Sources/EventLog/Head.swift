@@ -31,13 +31,19 @@ extension Head {
     }
 
     /// Begins a new epoch: whoever wrote under the old one can't any more.
-    static func beginEpoch(_ connection: Connection) throws -> Head {
-        try Head(
+    ///
+    /// - Parameter url: where the others reach the one who leads it.
+    package static func beginEpoch(_ connection: Connection, url: String? = nil) throws -> Head {
+        try connection.execute("BEGIN")
+        let head = try Head(
             connection.query(
                 """
                 UPDATE ledger.head SET epoch = epoch + 1
                 RETURNING position, epoch, recorded_at, frontier
                 """))
+        try Leadership.announce(url, epoch: head.epoch, connection)
+        try connection.execute("COMMIT")
+        return head
     }
 
     private init(_ rows: Rows) throws {

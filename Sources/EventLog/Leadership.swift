@@ -1,9 +1,9 @@
 import Postgres
 
 /// Who may write: the session that holds the leader's advisory lock, under the head's epoch.
-enum Leadership {
+package enum Leadership {
     /// Opens a connection as the sequencer uses it.
-    static func connect(_ conninfo: String) throws(PostgresError) -> Connection {
+    package static func connect(_ conninfo: String) throws(PostgresError) -> Connection {
         let connection = try Connection(conninfo, applicationName: "ledger sequencer")
         // A host that vanished must not hold the leader's lock for hours: the server looks too.
         // Plans are made once and kept, when the log may still be empty: never a scan of it all.
@@ -21,7 +21,57 @@ enum Leadership {
         return connection
     }
 
-    static func tryLead(_ connection: Connection) throws(PostgresError) -> Bool {
+    /// Takes the leader's lock, unless another session has it.
+    package static func tryLead(_ connection: Connection) throws(PostgresError) -> Bool {
         try connection.query("SELECT pg_try_advisory_lock(\(AdvisoryLock.leader))").bool(0, 0)
+    }
+
+    /// Says where the leader is reached; nil where it serves nobody.
+    static func announce(
+        _ url: String?, epoch: Int64, _ connection: Connection
+    ) throws(PostgresError) {
+        _ = try connection.query(
+            """
+            INSERT INTO ledger.leader (epoch, url) VALUES ($1, $2)
+            ON CONFLICT (singleton) DO UPDATE
+              SET epoch = excluded.epoch, url = excluded.url, since = now()
+            """, [.int64(epoch), url.map { .text($0) } ?? .null])
+    }
+
+    /// Where the leader of an epoch is reached; nil where it has not said so.
+    static func url(ofEpoch epoch: Int64, _ connection: Connection) throws(PostgresError) -> String? {
+        let rows = try connection.query(
+            "SELECT url FROM ledger.leader WHERE epoch = $1", [.int64(epoch)])
+        return rows.count > 0 && !rows.isNull(0, 0) ? rows.text(0, 0) : nil
+    }
+
+    /// Seconds that a leader may be silent.
+    static let silenceSecondsMax = 5
+
+    /// Ends the leader's session where PostgreSQL has waited for its next word for too long: its
+    /// process stands still, or the network is cut, and neither would end the session for hours.
+    ///
+    /// - Returns: whether a session was ended.
+    static func endSilentSession(_ connection: Connection) throws(PostgresError) -> Bool {
+        let rows = try connection.query(
+            """
+            SELECT pg_terminate_backend(a.pid)
+              FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+             WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
+               AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+               AND l.classid::bigint = \(AdvisoryLock.leader >> 32)
+               AND l.objid::bigint = \(AdvisoryLock.leader & 0xFFFF_FFFF)
+               AND a.wait_event_type = 'Client'
+               AND a.state_change < clock_timestamp() - interval '\(silenceSecondsMax) seconds'
+            """)
+        return rows.count > 0 && rows.bool(0, 0)
+    }
+
+    /// Returns once synchronous replicas, where there are any, hold all that was committed.
+    ///
+    /// A commit whose wait for them was broken off is in the database all the same, and would be
+    /// lost with it; a later commit waits for them again, and they receive in order.
+    static func waitForReplicas(_ connection: Connection) throws(PostgresError) {
+        try connection.execute("UPDATE ledger.head SET singleton = singleton")
     }
 }

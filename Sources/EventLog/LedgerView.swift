@@ -9,6 +9,7 @@ package final class LedgerView: Sendable {
     private struct Contents {
         var state = State()
         var head = Head.empty
+        var leader: String?
         var cache = PlacementCache()
         var waiters: [Int: CheckedContinuation<Void, Never>] = [:]
         var waitersSoFar = 0
@@ -29,6 +30,11 @@ package final class LedgerView: Sendable {
 
     /// The end of the log as far as it is published.
     package var head: Head { contents.withLock { $0.head } }
+
+    /// Where the node that leads is reached, as far as this one knows.
+    package var leader: String? { contents.withLock { $0.leader } }
+
+    func setLeader(_ url: String?) { contents.withLock { $0.leader = url } }
 
     /// Of the last event that changed a resource, a key or a webhook.
     package var changedPosition: Int64 { contents.withLock { $0.state.changedPosition } }

@@ -12,13 +12,16 @@ import Telemetry
 /// When the connection breaks the outcome of the commit in flight is unknown. The sequencer then
 /// connects again, takes the leader's lock, which PostgreSQL gives only once the broken session is
 /// over, and reads the head: at the batch's end it was committed, at its start it was not and is
-/// sent again, anywhere else another leader has written and this one stops for good.
+/// sent again, anywhere else another leader has written: what this one sent is then looked up by
+/// its ID, and it writes no more under its epoch.
 package final class Sequencer: Sendable {
     /// What the sequencer is doing, for `/readyz` and the log.
     package enum Status: Sendable, Equatable {
         case leading
         /// The database can't be reached; commands wait.
         case reconnecting(String)
+        /// Another node leads; the text is what keeps this one from reading along, if anything.
+        case standby(trouble: String?)
         /// Another node leads, or the log was changed underneath: nothing more is written.
         case fenced(String)
         case stopped
@@ -31,14 +34,16 @@ package final class Sequencer: Sendable {
     private let thread: Mutex<OSThread?> = Mutex(nil)
     private let fencedAction: Mutex<@Sendable () -> Void> = Mutex({})
     let view: LedgerView
+    let conninfo: String
     let metrics: LedgerMetrics
     let logger: Logger
 
-    init(view: LedgerView, metrics: LedgerMetrics, logger: Logger) {
+    init(view: LedgerView, conninfo: String, metrics: LedgerMetrics, logger: Logger) {
         self.view = view
+        self.conninfo = conninfo
         self.metrics = metrics
         self.logger = logger
-        shared = Mutex(.leading)
+        shared = Mutex(.standby(trouble: nil))
     }
 
     package var status: Status { shared.withLock { $0 } }
@@ -47,8 +52,6 @@ package final class Sequencer: Sendable {
 
     func setStatus(_ status: Status) {
         let changed = shared.withLock { current in
-            // Once fenced, always fenced.
-            if case .fenced = current, status != .stopped { return false }
             defer { current = status }
             return current != status
         }
@@ -62,9 +65,30 @@ package final class Sequencer: Sendable {
         fencedAction.withLock { $0 = action }
     }
 
-    /// Starts the thread. It opens the connection it writes through.
-    func start(_ writer: SequencerThread) {
-        thread.withLock { $0 = OSThread.start(name: "sequencer") { writer.run() } }
+    /// Whether this node is the one that appends, also while it looks for its database.
+    package var isLeading: Bool {
+        switch status {
+        case .leading, .reconnecting: true
+        case .standby, .fenced, .stopped: false
+        }
+    }
+
+    /// Starts the thread that appends, or waits for its turn to.
+    func start(_ body: @escaping @Sendable () -> Void) {
+        thread.withLock { $0 = OSThread.start(name: "sequencer", body) }
+    }
+
+    /// Takes commands from now on.
+    func beginLeading() {
+        queue.open()
+        setStatus(.leading)
+    }
+
+    /// Takes no more commands, and refuses those that wait: another node leads.
+    func endLeading(_ reason: String) {
+        let waiting = queue.suspend()
+        setStatus(.fenced(reason))
+        for submission in waiting { submission.reply(.failure(.notLeading)) }
     }
 
     /// Puts a command in the queue and waits for its commit.
@@ -78,14 +102,16 @@ package final class Sequencer: Sendable {
             switch queue.add(submission) {
             case nil: return
             case .full: continuation.resume(returning: .failure(.busy))
+            case .notLeading: continuation.resume(returning: .failure(.notLeading))
             case .closed: continuation.resume(returning: .failure(.stopping))
             }
         }
         return try result.get()
     }
 
-    /// The next batch of submissions; nil once the sequencer is to stop and has answered all.
-    func next() -> [Submission]? { queue.take() }
+    /// The next batch of submissions, empty after the timeout; nil once the sequencer is to stop
+    /// and has answered all.
+    func next(timeout: Duration) -> [Submission]? { queue.take(timeout: timeout) }
 
     /// The submissions that wait behind the present batch.
     func waiting() -> [Submission] { queue.takeAll() }
@@ -95,6 +121,9 @@ package final class Sequencer: Sendable {
 
     /// Waits before another attempt; shorter when the sequencer is to stop.
     func pause(_ duration: Duration) { _ = wakeUp.wait(timeout: duration) }
+
+    /// Raised when the sequencer is to stop.
+    var stopSignal: Signal { wakeUp }
 
     /// From now on an absent database is waited for only a little longer.
     package func beginStopping() {

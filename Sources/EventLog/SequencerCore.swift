@@ -91,6 +91,8 @@ struct Batch: Sendable {
     private(set) var events = EventRows()
     private(set) var answersKept = IdempotencyRows()
 
+    /// Of the event that follows ``start``.
+    private(set) var firstEventID: EventID?
     /// A key under which the batch keeps an answer, if it keeps any.
     private(set) var firstKeptKey: String?
     private var kept: [String: KeptAnswer]
@@ -271,6 +273,7 @@ struct Batch: Sendable {
             type: decided.event.type, data: decided.event.data)
         if case .scoreRecorded(let score) = decided.event { recorded.variant = score.variant }
         let correlation = decided.correlation ?? context.correlation
+        firstEventID = firstEventID ?? recorded.id
         line.bytes.removeAll(keepingCapacity: true)
         line.line(
             position: recorded.position, id: recorded.id, stream: stream,

@@ -21,9 +21,9 @@ final class SequencerThread: @unchecked Sendable {
     private static let lookUpPatience = Duration.seconds(15)
 
     /// The connection holds the leader's lock; nobody else may touch it from now on.
-    init(sequencer: Sequencer, conninfo: String, connection: Connection, core: SequencerCore) {
+    init(sequencer: Sequencer, connection: Connection, core: SequencerCore) {
         self.sequencer = sequencer
-        self.conninfo = conninfo
+        conninfo = sequencer.conninfo
         self.connection = connection
         self.core = core
     }
@@ -35,13 +35,33 @@ final class SequencerThread: @unchecked Sendable {
         case outOfTime
     }
 
+    /// How often a leader without work says that it is alive.
+    private static let heartbeat = Duration.seconds(1)
+
+    /// Appends until the sequencer is to stop, or another node leads.
     func run() {
-        while let submissions = sequencer.next() {
-            process(submissions)
+        sequencer.beginLeading()
+        while sequencer.isLeading, let submissions = sequencer.next(timeout: Self.heartbeat) {
+            if submissions.isEmpty { beat() } else { process(submissions) }
             sequencer.metrics.queueDepth.set(sequencer.queueDepth)
         }
-        connection?.close()
-        sequencer.setStatus(.stopped)
+        drop()
+        // Otherwise another node leads, and what is refused from now on is sent there.
+        if sequencer.isLeading { sequencer.setStatus(.stopped) }
+    }
+
+    /// Says something, for nodes that stand by take a silent leader for a dead one.
+    private func beat() {
+        do { _ = try reconnecting(patience: .zero) { try $0.query("SELECT 1") } } catch Halt.fenced(
+            let reason)
+        {
+            fence(reason)
+        } catch { drop() }
+    }
+
+    private func fence(_ reason: String) {
+        sequencer.logger.error("fenced", metadata: ["reason": "\(reason)"])
+        sequencer.endLeading(reason)
     }
 
     private func fail(_ submissions: [Submission], _ error: SequencerError) {
@@ -49,7 +69,7 @@ final class SequencerThread: @unchecked Sendable {
     }
 
     private func process(_ submissions: [Submission]) {
-        if case .fenced = sequencer.status { return fail(submissions, .notLeading) }
+        guard sequencer.isLeading else { return fail(submissions, .notLeading) }
         isUnresolved = false
         do {
             let batch: Batch
@@ -65,8 +85,7 @@ final class SequencerThread: @unchecked Sendable {
             observe(batch)
             for (submission, result) in batch.answers { submission.reply(result) }
         } catch Halt.fenced(let reason) {
-            sequencer.logger.error("fenced", metadata: ["reason": "\(reason)"])
-            sequencer.setStatus(.fenced(reason))
+            fence(reason)
             fail(submissions, isUnresolved ? .outcomeUnknown : .notLeading)
         } catch Halt.outOfTime {
             fail(submissions, isUnresolved ? .outcomeUnknown : .unavailable)
@@ -243,11 +262,25 @@ final class SequencerThread: @unchecked Sendable {
 
     /// Finds out what became of a commit whose answer was lost.
     private func wasCommitted(_ batch: Batch) throws -> Bool {
-        let head = try reconnecting { try Head.read($0) }
-        if batch.eventCount == 0 {
-            // The head has not moved either way; the answers kept tell.
-            return try reconnecting { try batch.keptAnswers(in: $0) }
+        let isRecorded: Bool
+        do {
+            isRecorded = try reconnecting { try self.isRecorded(batch, $0) }
+        } catch Halt.fenced(let reason) {
+            // Under a later epoch nothing is in flight any more: it is there or it never will be.
+            let isRecorded = try askingAnyway { try batch.isRecorded(in: $0) }
+            isUnresolved = false
+            guard isRecorded else { throw Halt.fenced(reason) }
+            return true
         }
+        if isRecorded { try reconnecting { try Leadership.waitForReplicas($0) } }
+        return isRecorded
+    }
+
+    /// Whether a batch is in the log, where this node still leads.
+    private func isRecorded(_ batch: Batch, _ connection: Connection) throws -> Bool {
+        // The head does not move for answers alone; they tell themselves.
+        guard batch.eventCount > 0 else { return try batch.isRecorded(in: connection) }
+        let head = try Head.read(connection)
         switch (head.epoch, head.position) {
         case (batch.start.epoch, batch.head.position) where head.frontier == batch.head.frontier:
             return true
@@ -257,6 +290,22 @@ final class SequencerThread: @unchecked Sendable {
             throw Halt.fenced(
                 "the head is at position \(head.position) of epoch \(head.epoch), where this node "
                     + "left it at \(batch.start.position) of epoch \(batch.start.epoch)")
+        }
+    }
+
+    /// Asks the database without leading it, as long as it takes or until the ledger stops.
+    private func askingAnyway<T>(_ body: (Connection) throws -> T) throws -> T {
+        let started = ContinuousClock.now
+        while true {
+            do {
+                let connection = try Leadership.connect(conninfo)
+                defer { connection.close() }
+                return try body(connection)
+            } catch let error as PostgresError {
+                let waited = ContinuousClock.now - started
+                if sequencer.isStopping, waited > Self.stopPatience { throw error }
+                sequencer.pause(.milliseconds(200))
+            }
         }
     }
 

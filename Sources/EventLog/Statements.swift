@@ -95,8 +95,14 @@ extension Batch {
 }
 
 extension Batch {
-    /// Whether the answers this batch keeps are in the database.
-    func keptAnswers(in connection: Connection) throws -> Bool {
+    /// Whether what this batch records is in the database: all of it is, or nothing.
+    func isRecorded(in connection: Connection) throws -> Bool {
+        if let firstEventID {
+            let rows = try connection.query(
+                "SELECT 1 FROM ledger.events WHERE position = $1 AND id = $2",
+                [.int64(start.position + 1), .uuid(firstEventID.bytes)])
+            return rows.count > 0
+        }
         guard let firstKeptKey else { return false }
         let rows = try connection.query(
             "SELECT 1 FROM ledger.idempotency WHERE key = $1", [.text(firstKeptKey)])

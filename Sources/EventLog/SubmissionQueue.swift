@@ -8,7 +8,7 @@ final class SubmissionQueue: Sendable {
         var submissions: [Submission] = []
         /// The sum of their weights.
         var weight = 0
-        var isClosed = false
+        var admission = Admission.notLeading
         /// Whether the sequencer sleeps and has to be woken.
         var isWaiting = false
     }
@@ -16,14 +16,21 @@ final class SubmissionQueue: Sendable {
     private let contents = Mutex(Contents())
     private let signal = Signal()
 
+    /// Whether submissions are taken.
+    private enum Admission { case open, notLeading, closed }
+
     /// Why a submission was not taken.
-    enum Rejection { case full, closed }
+    enum Rejection { case full, notLeading, closed }
 
     var depth: Int { contents.withLock { $0.submissions.count } }
 
     func add(_ submission: Submission) -> Rejection? {
         let (rejection, wake) = contents.withLock { contents -> (Rejection?, Bool) in
-            if contents.isClosed { return (.closed, false) }
+            switch contents.admission {
+            case .open: break
+            case .notLeading: return (.notLeading, false)
+            case .closed: return (.closed, false)
+            }
             let weight = contents.weight + submission.weight
             if contents.submissions.count >= Limits.queueSubmissionsMax
                 || (weight > Limits.queueEventsMax && contents.weight > 0)
@@ -41,8 +48,9 @@ final class SubmissionQueue: Sendable {
 
     /// The next batch: everything that waits, up to the events one commit may hold.
     ///
-    /// Blocks while there is nothing; nil once the queue is closed and empty.
-    func take() -> [Submission]? {
+    /// Blocks while there is nothing, at most until the timeout: the batch is empty then. Nil once
+    /// the queue is closed and empty.
+    func take(timeout: Duration) -> [Submission]? {
         while true {
             let (batch, isClosed) = contents.withLock { contents -> ([Submission], Bool) in
                 var weight = 0
@@ -55,11 +63,11 @@ final class SubmissionQueue: Sendable {
                 contents.submissions.removeFirst(count)
                 contents.weight -= batch.reduce(0) { $0 + $1.weight }
                 contents.isWaiting = batch.isEmpty
-                return (batch, contents.isClosed)
+                return (batch, contents.admission == .closed)
             }
             if !batch.isEmpty { return batch }
             if isClosed { return nil }
-            _ = signal.wait(timeout: nil)
+            guard signal.wait(timeout: timeout) else { return [] }
         }
     }
 
@@ -71,9 +79,20 @@ final class SubmissionQueue: Sendable {
         }
     }
 
+    /// Takes submissions from now on, unless it is closed.
+    func open() {
+        contents.withLock { if $0.admission == .notLeading { $0.admission = .open } }
+    }
+
+    /// Takes none until it is opened again, and hands out those that wait.
+    func suspend() -> [Submission] {
+        contents.withLock { if $0.admission == .open { $0.admission = .notLeading } }
+        return takeAll()
+    }
+
     /// Takes no more; what waits is still handed out.
     func close() {
-        contents.withLock { $0.isClosed = true }
+        contents.withLock { $0.admission = .closed }
         signal.wake()
     }
 }

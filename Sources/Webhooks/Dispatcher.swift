@@ -35,6 +35,8 @@ package final class Dispatcher: Sendable {
     static let source = "/ledger"
 
     let log: EventLog
+    /// Under which its node led when it started; another's dispatcher follows under the next.
+    let epoch: Int64
     let store: ProgressStore
     let reader: BlockReader
     let secrets: SecretBox
@@ -55,6 +57,7 @@ package final class Dispatcher: Sendable {
         timeout: Duration, logger: Logger
     ) {
         self.log = log
+        epoch = log.epoch
         self.secrets = secrets
         self.clock = clock
         self.timeout = timeout

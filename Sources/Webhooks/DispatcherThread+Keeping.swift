@@ -7,7 +7,7 @@ import Postgres
 extension DispatcherThread {
     func keep(_ now: Timestamp) {
         guard !isFenced, let changes = keeper.due(now) else { return }
-        let (store, inbox, epoch) = (dispatcher.store, dispatcher.inbox, dispatcher.log.epoch)
+        let (store, inbox, epoch) = (dispatcher.store, dispatcher.inbox, dispatcher.epoch)
         inbox.post(
             from: { try await store.write(changes, epoch: epoch) }, as: { .kept($0) })
     }
@@ -38,7 +38,7 @@ extension DispatcherThread {
         guard !isFenced else { return }
         // A write that is under way is older than this one, and the connection does one at a time.
         let changes = keeper.everything(endpoints.values)
-        let (store, epoch) = (dispatcher.store, dispatcher.log.epoch)
+        let (store, epoch) = (dispatcher.store, dispatcher.epoch)
         let done = Signal()
         let logger = dispatcher.logger
         Task {

@@ -1,0 +1,139 @@
+import Domain
+import Glibc
+import Logging
+import Postgres
+
+/// The thread of a node that shares its database with others: stands by until it may lead, leads
+/// until another node does, and stands by again.
+///
+/// Standing by it keeps the view close behind the log: a NOTIFY wakes it, and a clock behind that.
+/// It asks for the leader's lock all the while, which PostgreSQL gives out once the leader's session
+/// is over; the session of a leader that has fallen silent it ends itself.
+final class NodeThread: @unchecked Sendable {
+    // Everything mutable here is touched by the one thread that runs `run()`, after `init`.
+    private let sequencer: Sequencer
+    private let view: LedgerView
+    private let conninfo: String
+    /// Where the other nodes reach this one.
+    private let url: String
+    private var nextAttempt = ContinuousClock.now
+    /// The epoch whose leader's address is known.
+    private var addressedEpoch: Int64?
+
+    /// Between two attempts to get the lock.
+    private static let attemptInterval = Duration.milliseconds(250)
+    /// Leaves a busy leader's commits time to gather.
+    private static let stepInterval = Duration.milliseconds(10)
+    private static let retryDelay = Duration.milliseconds(200)
+
+    init(sequencer: Sequencer, url: String) {
+        self.sequencer = sequencer
+        view = sequencer.view
+        conninfo = sequencer.conninfo
+        self.url = url
+    }
+
+    func run() {
+        while !sequencer.isStopping {
+            do {
+                let connection = try Leadership.connect(conninfo)
+                try connection.execute("LISTEN ledger")
+                sequencer.setStatus(.standby(trouble: nil))
+                try standBy(connection)
+                if !sequencer.isStopping { try lead(connection) }
+            } catch {
+                sequencer.setStatus(.standby(trouble: "\(error)"))
+                sequencer.pause(Self.retryDelay)
+            }
+        }
+        sequencer.setStatus(.stopped)
+    }
+
+    // MARK: Standing by
+
+    /// Follows the log until this session has the leader's lock, or the ledger stops.
+    private func standBy(_ connection: Connection) throws {
+        while !sequencer.isStopping {
+            let started = ContinuousClock.now
+            if started >= nextAttempt {
+                nextAttempt = started + Self.attemptInterval
+                if try Leadership.tryLead(connection) { return }
+                if try Leadership.endSilentSession(connection) {
+                    sequencer.logger.warning("ended the session of a leader that fell silent")
+                    nextAttempt = started
+                }
+            }
+            try catchUp(with: Head.read(connection), connection)
+            try wait(connection, since: started)
+        }
+    }
+
+    private func wait(_ connection: Connection, since started: ContinuousClock.Instant) throws {
+        _ = try connection.notifications(
+            waiting: max(.zero, nextAttempt - .now), or: sequencer.stopSignal)
+        let pause = Self.stepInterval - (ContinuousClock.now - started)
+        if pause > .zero { sequencer.pause(pause) }
+    }
+
+    /// Takes over what was committed up to a head.
+    private func catchUp(with head: Head, _ connection: Connection) throws {
+        if head.epoch != addressedEpoch {
+            view.setLeader(try Leadership.url(ofEpoch: head.epoch, connection))
+            // An address may come a moment after its epoch.
+            addressedEpoch = view.leader == nil ? nil : head.epoch
+        }
+        let (state, position) = view.snapshot
+        guard head != view.head else { return }
+        if head.position < position {
+            // Only a failover to a replica that lacked commits does this.
+            sequencer.logger.error(
+                "the database has lost events",
+                metadata: ["known": "\(position)", "found": "\(head.position)"])
+            view.forgetPlacements()
+            view.publish(try EventReader.state(through: head.position, connection), head)
+            return
+        }
+        var next = state
+        try next.evolve(after: position, through: head.position, connection)
+        view.publish(next, head)
+        sequencer.metrics.headPosition.set(Double(head.position))
+        sequencer.metrics.epoch.set(Double(head.epoch))
+    }
+
+    // MARK: Leading
+
+    /// Leads over a session that has the lock, until another node leads or the ledger stops.
+    private func lead(_ connection: Connection) throws {
+        try connection.execute("UNLISTEN ledger")
+        let head = try Head.beginEpoch(connection, url: url)
+        try catchUp(with: head, connection)
+        view.setLeader(url)
+        addressedEpoch = nil
+        // Their versions were of other nodes' time.
+        view.forgetPlacements()
+        // From here on the connection is the writer's.
+        SequencerThread(
+            sequencer: sequencer, connection: connection,
+            core: SequencerCore(head: head, state: view.snapshot.state)
+        ).run()
+    }
+}
+
+extension State {
+    /// Folds the events of the streams that make up the state, among those after a position.
+    mutating func evolve(
+        after position: Int64, through last: Int64, _ connection: Connection
+    ) throws {
+        guard last > position else { return }
+        let prefixes = StreamName.statePrefixes.map { "starts_with(stream, '\($0)')" }
+        let rows = try connection.query(
+            """
+            SELECT \(LogScan.eventColumns) FROM ledger.events
+             WHERE position > $1 AND position <= $2 AND (\(prefixes.joined(separator: " OR ")))
+             ORDER BY position
+            """, [.int64(position), .int64(last)])
+        for event in try EventReader.events(rows) {
+            evolve(try event.decoded(), at: event.context)
+        }
+    }
+}
