@@ -74,8 +74,8 @@ let package = Package(
         module(
             "HTTPAPI",
             [
-                "EventLog", "Domain", "JSON", "Postgres", "Projections", "Statistics", "Telemetry",
-                "Webhooks", crypto, hummingbird, lifecycle, yams,
+                "Curl", "EventLog", "Domain", "JSON", "Postgres", "Projections", "Statistics",
+                "Telemetry", "Webhooks", crypto, hummingbird, lifecycle, yams,
             ]),
         module(
             "CommandLine",

@@ -7,6 +7,7 @@ enum Environment {
         case databaseURL = "LEDGER_DATABASE_URL"
         case dataDirectory = "LEDGER_DATA_DIR"
         case listen = "LEDGER_LISTEN"
+        case advertise = "LEDGER_ADVERTISE"
         case logLevel = "LEDGER_LOG_LEVEL"
         case readers = "LEDGER_READERS"
         case secretsKey = "LEDGER_SECRETS_KEY"

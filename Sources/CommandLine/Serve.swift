@@ -19,9 +19,15 @@ struct Serve: AsyncParsableCommand {
             Unix socket only and stopped with the server. On a loopback address with that database \
             no key is needed; anywhere else make one first with ledger keys create.
 
+            Several servers may share a --database, on one machine or many: one leads, the others \
+            answer reads, pass the rest on to it, and one of them takes over when it is gone. Give \
+            them the same --secrets-key, and each an --advertise that the others can reach.
+
             Examples:
               ledger serve
               ledger serve --listen 0.0.0.0:8080 --database postgresql://db.example/ledger
+              ledger serve --listen 0.0.0.0:8080 --advertise http://node2.example:8080 \
+                --database 'postgresql://pg1,pg2,pg3/ledger?target_session_attrs=read-write'
             """)
 
     @OptionGroup var databaseOptions: DatabaseOptions
@@ -33,6 +39,14 @@ struct Serve: AsyncParsableCommand {
             free one.
             """, valueName: "host:port"))
     var listen: String?
+
+    @Option(
+        help: ArgumentHelp(
+            """
+            Where other nodes of the same --database reach this one, or LEDGER_ADVERTISE; \
+            http:// and the address it listens on if there is neither.
+            """, valueName: "url"))
+    var advertise: String?
 
     @Option(
         help: ArgumentHelp(
@@ -79,65 +93,59 @@ struct Serve: AsyncParsableCommand {
         on database: Database, _ settings: Settings, _ logger: Logger
     ) async throws {
         let metrics = LedgerMetrics()
-        let log = try EventLog.lead(
-            conninfo: database.conninfo, readers: settings.readers, metrics: metrics,
-            logger: logger)
+        let isAlone = database.embedded != nil
+        let log =
+            try isAlone
+            ? EventLog.lead(
+                conninfo: database.conninfo, readers: settings.readers, metrics: metrics,
+                logger: logger)
+            : EventLog.open(
+                conninfo: database.conninfo, readers: settings.readers, metrics: metrics,
+                logger: logger)
         defer { log.stop() }
-        let servesWithoutKey = database.embedded != nil && settings.address.isLoopback
+        let servesWithoutKey = isAlone && settings.address.isLoopback
         guard servesWithoutKey || log.view.hasKeys else {
             throw CommandFailure(
                 message: "no key exists, and \(settings.address) is only served with keys",
                 details: ["Make one first: ledger keys create --role admin \(databaseFlag)"])
         }
-        let projector = try Projector.start(
-            conninfo: database.conninfo, metrics: metrics, logger: logger)
-        defer { projector.stop() }
-        let dispatcher = try await Dispatcher.start(
-            log: log, conninfo: database.conninfo, secrets: try secretBox(),
-            metrics: metrics, logger: logger)
-        log.view.onCommit {
-            projector.wake()
-            dispatcher.wake()
-        }
+        let duties = LeaderDuties(
+            log: log, conninfo: database.conninfo, secrets: try secretBox(), metrics: metrics,
+            logger: logger)
+        // One that is alone has them from the start, or does not start.
+        if isAlone { try await duties.begin() }
         let results = ResultsReader(
             pool: ConnectionPool(conninfo: database.conninfo, size: 2, name: "ledger results"))
         defer { results.pool.shutdown() }
-        do {
-            let api = API(
-                log: log, results: results, dispatcher: dispatcher, metrics: metrics,
-                logger: logger, servesWithoutKey: servesWithoutKey)
-            try await listen(api, log, settings, logger)
-        } catch {
-            await dispatcher.stop()
-            throw error
-        }
-        await dispatcher.stop()
+        let api = API(
+            log: log, results: results, dispatchers: duties.dispatchers, metrics: metrics,
+            logger: logger, servesWithoutKey: servesWithoutKey, sharesDatabase: !isAlone)
+        defer { api.stop() }
+        try await listen(api, log, duties, settings, logger, isAlone: isAlone)
         logger.notice("stopped", metadata: ["position": "\(log.view.position)"])
     }
 
-    /// Serves until the process is told to stop, or another node has taken over.
+    /// Serves until the process is told to stop, or someone else writes to a database of its own.
     private func listen(
-        _ api: API, _ log: EventLog, _ settings: Settings, _ logger: Logger
+        _ api: API, _ log: EventLog, _ duties: LeaderDuties, _ settings: Settings,
+        _ logger: Logger, isAlone: Bool
     ) async throws {
         let server = api.application(host: settings.address.host, port: settings.address.port) {
             port in
             let address = Address(host: settings.address.host, port: port)
+            if !isAlone { log.join(url: settings.advertised ?? "http://\(address.reachable)") }
             logger.notice("listening", metadata: ["url": "http://\(address)"])
         }
         var configuration = ServiceGroupConfiguration(
             services: [
-                .init(service: Upkeep(log: log, logger: logger)), .init(service: server),
+                .init(service: Upkeep(log: log, logger: logger)), .init(service: duties),
+                .init(service: server),
                 // The last is told first that it is time to stop.
-                .init(service: Farewell(log: log)),
+                .init(service: Farewell(log: log, endsWhenFenced: isAlone)),
             ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         configuration.maximumGracefulShutdownDuration = .seconds(20)
-        let group = ServiceGroup(configuration: configuration)
-        log.sequencer.onFenced { Task { await group.triggerGracefulShutdown() } }
-        try await group.run()
-        if case .fenced(let reason) = log.sequencer.status {
-            throw CommandFailure(message: "this node may write no more: \(reason)")
-        }
+        try await ServiceGroup(configuration: configuration).run()
     }
 
     /// Made on first use, outside the database.
@@ -168,6 +176,8 @@ extension Serve {
         var address: Address
         var logLevel: Logger.Level
         var readers: Int
+        /// A URL without a slash at its end.
+        var advertised: String?
     }
 
     /// Flags first, then the environment, then what suits most.
@@ -193,7 +203,22 @@ extension Serve {
         guard (1...32).contains(readers ?? 4) else {
             throw ValidationError("--readers (LEDGER_READERS) is between 1 and 32.")
         }
-        return Settings(address: address, logLevel: logLevel, readers: readers ?? 4)
+        return Settings(
+            address: address, logLevel: logLevel, readers: readers ?? 4,
+            advertised: try advertised())
+    }
+}
+
+extension Serve {
+    private func advertised() throws -> String? {
+        guard var url = advertise ?? Environment.value(.advertise) else { return nil }
+        while url.hasSuffix("/") { url.removeLast() }
+        guard url.hasPrefix("http://") || url.hasPrefix("https://") else {
+            throw ValidationError(
+                "--advertise (LEDGER_ADVERTISE) is a URL such as http://node2.example:8080; not "
+                    + "'\(url)'.")
+        }
+        return url
     }
 }
 
@@ -227,15 +252,37 @@ struct Address: Equatable, CustomStringConvertible {
             || (host.hasPrefix("127.") && host.allSatisfy { $0.isNumber || $0 == "." })
     }
 
+    /// The address for others: one that stands for all of a machine's is replaced by its name.
+    var reachable: Address {
+        guard ["0.0.0.0", "::", "*"].contains(host) else { return self }
+        var name = [CChar](repeating: 0, count: 256)
+        guard gethostname(&name, name.count - 1) == 0 else { return self }
+        return Address(
+            host: String(decoding: name.prefix { $0 != 0 }.map(UInt8.init), as: UTF8.self),
+            port: port)
+    }
+
     var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 }
 
 /// Tells the log as soon as the server is to stop.
 private struct Farewell: Service {
     let log: EventLog
+    /// Whether the server stops when another writes to its database.
+    let endsWhenFenced: Bool
+
+    private static let interval = Duration.seconds(1)
 
     func run() async throws {
-        try await gracefulShutdown()
+        try await cancelWhenGracefulShutdown {
+            while true {
+                // Ends with the shutdown, which is no error.
+                do { try await Task.sleep(for: Self.interval) } catch { return }
+                if endsWhenFenced, case .fenced(let reason) = log.sequencer.status {
+                    throw CommandFailure(message: "this node may write no more: \(reason)")
+                }
+            }
+        }
         log.beginStopping()
     }
 }

@@ -25,7 +25,8 @@ package struct CurlError: Error, Equatable, CustomStringConvertible {
     /// The same for a person, with host, port and the system's own words.
     package let description: String
 
-    init(kind: Kind, description: String) {
+    /// Makes an error of what went wrong outside of libcurl.
+    package init(kind: Kind, description: String) {
         self.kind = kind
         self.description = description
     }

@@ -51,13 +51,16 @@ package final class MultiTransfer {
     /// How many transfers were started whose outcome has not been handed out.
     package var inFlight: Int { transfers.count + refusals.count }
 
-    /// Begins to POST `body` to the target; a later `run` hands out the outcome with the ID, which
+    /// Begins to send `body` to the target; a later `run` hands out the outcome with the ID, which
     /// no other transfer in flight may have.
     ///
-    /// - Parameter url: Where to, instead of the target's own URL: the same place, with another
-    ///   path or query.
+    /// - Parameters:
+    ///   - url: Where to, instead of the target's own URL: the same place, with another path or
+    ///     query.
+    ///   - method: Whatever it is, the answer is read as one to a POST; so it must not be HEAD.
     package func start(
-        _ target: Target, url: String? = nil, headers: [Header], body: RequestBody, id: UInt64
+        _ target: Target, url: String? = nil, method: String = "POST", headers: [Header],
+        body: RequestBody, id: UInt64
     ) {
         precondition(transfers[id] == nil, "transfer \(id) is in flight already")
         if let reason = target.reasonNotToSend(to: url) ?? Header.reasonNotToSend(headers) {
@@ -65,7 +68,8 @@ package final class MultiTransfer {
             return
         }
         let transfer = target.takeIdle() ?? TargetTransfer(target, sockets)
-        transfer.prepare(target, url: url, headers: headers, body: body, id: id)
+        transfer.prepare(
+            target, url: url, method: method, headers: headers, body: body, id: id)
         if let error = transfer.setupError {
             refusals.append((id, error))
             return

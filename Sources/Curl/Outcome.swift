@@ -21,3 +21,12 @@ package struct Outcome: Sendable {
     /// The address that the request was sent to, or that was refused.
     package var address: IPAddress?
 }
+
+extension Outcome {
+    /// The outcome of a transfer that did not run to its end.
+    package init(error: CurlError, wasSent: Bool = false) {
+        self.init()
+        self.error = error
+        self.wasSent = wasSent
+    }
+}

@@ -17,6 +17,7 @@ final class TargetTransfer {
     private(set) var id: UInt64 = 0
     /// Where the handle is set to send to.
     private var url: String
+    private var method = "POST"
     /// Kept for as long as libcurl reads its headers, and to come back to it afterwards.
     private(set) var target: Target?
     private var body: RequestBody?
@@ -41,12 +42,17 @@ final class TargetTransfer {
 
     /// Makes the transfer ready to send `body` once.
     func prepare(
-        _ target: Target, url: String?, headers list: [Header], body: RequestBody, id: UInt64
+        _ target: Target, url: String?, method: String, headers list: [Header],
+        body: RequestBody, id: UInt64
     ) {
         let url = url ?? options.url
         if url != self.url {
             self.url = url
             handle.set(CURLOPT_URL, url)
+        }
+        if method != self.method {
+            self.method = method
+            handle.set(CURLOPT_CUSTOMREQUEST, method)
         }
         self.target = target
         self.body = body

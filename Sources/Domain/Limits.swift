@@ -47,6 +47,13 @@ package enum Limits {
     /// Milliseconds that results wait for the projections to hold what is recorded already.
     package static let freshResultsMilliseconds = 500
 
+    // MARK: Nodes
+
+    /// Seconds a request waits for a position that this node has not reached.
+    package static let positionPatienceSeconds = 5
+    /// Seconds a request waits while no node leads.
+    package static let leaderPatienceSeconds = 10
+
     // MARK: Webhooks
 
     package static let webhooksMax = 10_000

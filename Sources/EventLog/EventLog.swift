@@ -1,6 +1,7 @@
 import Domain
 import Logging
 import Postgres
+import Synchronization
 import Telemetry
 
 /// Another process writes to this database.
@@ -16,6 +17,7 @@ package final class EventLog: Sendable {
     package let view: LedgerView
     package let sequencer: Sequencer
     package let reader: EventReader
+    private let recall = Mutex(RecallPolicy())
 
     private init(view: LedgerView, sequencer: Sequencer, reader: EventReader) {
         self.view = view
@@ -100,8 +102,13 @@ package final class EventLog: Sendable {
     /// Get-or-create, or read only; the fast way where nothing has to be decided.
     package func assign(
         _ experiment: ResourceID, _ subjects: [String], context: CommandContext
-    ) async throws(SequencerError) -> Receipt {
-        if context.idempotency == nil, let settled = view.settled(experiment, subjects) {
+    ) async throws -> Receipt {
+        if context.idempotency == nil,
+            let settled = try await recalled(
+                {
+                    view.settled(experiment, subjects)
+                }, subjects.map { UnitKey(experiment: experiment, subject: $0) })
+        {
             sequencer.metrics.cacheHits.increment(by: subjects.count)
             var receipt = Receipt()
             receipt.assignments = settled
@@ -114,9 +121,11 @@ package final class EventLog: Sendable {
     /// Gets or creates a run's variant; the fast way where it has one.
     package func select(
         _ request: SelectionRequest, context: CommandContext
-    ) async throws(SequencerError) -> Receipt {
+    ) async throws -> Receipt {
         let key = request.key
-        if context.idempotency == nil, let placement = view.memoized(key) {
+        if context.idempotency == nil,
+            let placement = try await recalled({ view.memoized(key) }, [key])
+        {
             sequencer.metrics.cacheHits.increment()
             var receipt = Receipt()
             receipt.selection = SelectionAnswer(
@@ -125,6 +134,21 @@ package final class EventLog: Sendable {
             return receipt
         }
         return try await sequencer.submit(.select(request), context)
+    }
+
+    /// What the view knows of units; a node that does not lead reads it from the log if need be,
+    /// unless that has found nothing for a while: then the leader is asked at once.
+    private func recalled<T>(_ known: () -> T?, _ keys: @autoclosure () -> [UnitKey]) async throws
+        -> T?
+    {
+        if let known = known() { return known }
+        guard !isLeading, recall.withLock({ $0.looksUp() }) else { return nil }
+        var found: [UnitKey: Placement] = [:]
+        let missing = view.cached(keys(), into: &found)
+        let looked = try await reader.placements(missing)
+        recall.withLock { $0.lookedUp(found: looked.count) }
+        view.remember(looked)
+        return known()
     }
 
     /// A subject's place in a managed experiment that is asked for.

@@ -39,7 +39,8 @@ package enum Leadership {
     }
 
     /// Where the leader of an epoch is reached; nil where it has not said so.
-    static func url(ofEpoch epoch: Int64, _ connection: Connection) throws(PostgresError) -> String? {
+    static func url(ofEpoch epoch: Int64, _ connection: Connection) throws(PostgresError) -> String?
+    {
         let rows = try connection.query(
             "SELECT url FROM ledger.leader WHERE epoch = $1", [.int64(epoch)])
         return rows.count > 0 && !rows.isNull(0, 0) ? rows.text(0, 0) : nil

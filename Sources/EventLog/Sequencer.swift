@@ -25,6 +25,14 @@ package final class Sequencer: Sendable {
         /// Another node leads, or the log was changed underneath: nothing more is written.
         case fenced(String)
         case stopped
+
+        /// Whether the node is the one that appends, also while it looks for its database.
+        package var isLeading: Bool {
+            switch self {
+            case .leading, .reconnecting: true
+            case .standby, .fenced, .stopped: false
+            }
+        }
     }
 
     private let queue = SubmissionQueue()
@@ -32,7 +40,7 @@ package final class Sequencer: Sendable {
     private let stopRequested = Atomic<Bool>(false)
     private let wakeUp = Signal()
     private let thread: Mutex<OSThread?> = Mutex(nil)
-    private let fencedAction: Mutex<@Sendable () -> Void> = Mutex({})
+    private let observer: Mutex<@Sendable (Status) -> Void> = Mutex({ _ in })
     let view: LedgerView
     let conninfo: String
     let metrics: LedgerMetrics
@@ -57,21 +65,15 @@ package final class Sequencer: Sendable {
         }
         guard changed else { return }
         logger.notice("sequencer", metadata: ["status": "\(status)"])
-        if case .fenced = status { fencedAction.withLock { $0 }() }
+        observer.withLock { $0 }(status)
     }
 
-    /// Calls `action` when this node may write no more; what it knows grows stale from then on.
-    package func onFenced(_ action: @escaping @Sendable () -> Void) {
-        fencedAction.withLock { $0 = action }
+    /// Calls `action` with each change of status, on the sequencer's thread: it must be quick.
+    package func onChange(_ action: @escaping @Sendable (Status) -> Void) {
+        observer.withLock { $0 = action }
     }
 
-    /// Whether this node is the one that appends, also while it looks for its database.
-    package var isLeading: Bool {
-        switch status {
-        case .leading, .reconnecting: true
-        case .standby, .fenced, .stopped: false
-        }
-    }
+    package var isLeading: Bool { status.isLeading }
 
     /// Starts the thread that appends, or waits for its turn to.
     func start(_ body: @escaping @Sendable () -> Void) {

@@ -15,15 +15,22 @@ extension API {
         }
         router.get("/readyz") { request, context in
             let status = log.sequencer.status
-            guard status == .leading, !log.view.isClosing else {
+            guard let role = status.role, !log.view.isClosing else {
                 throw HTTPProblem.unavailable(
-                    "not-ready", "The ledger takes no writes now", "The sequencer is \(status).")
+                    "not-ready", "This node can't serve everything now",
+                    "The sequencer is \(status).")
             }
             return Response(
                 json: json { writer in
                     writer.status("ready")
+                    writer.key("role")
+                    writer.string(role)
                     writer.key("position")
                     writer.integer(log.view.position)
+                    if role != "leader", let leader = log.view.leader {
+                        writer.key("leader")
+                        writer.string(leader)
+                    }
                 })
         }
         router.get("/metrics") { request, context in
@@ -55,5 +62,16 @@ extension JSONWriter {
     fileprivate mutating func status(_ text: String) {
         key("status")
         string(text)
+    }
+}
+
+extension Sequencer.Status {
+    /// What the node does, while it does it without trouble.
+    fileprivate var role: String? {
+        switch self {
+        case .leading: "leader"
+        case .standby(trouble: nil): "standby"
+        case .standby, .reconnecting, .fenced, .stopped: nil
+        }
     }
 }

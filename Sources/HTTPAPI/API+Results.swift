@@ -56,7 +56,8 @@ extension API {
     /// Without `minPosition` that is everything, and after a short while the figures are given as
     /// old as they are; with it, nothing older is given.
     private func waitForProjections(_ asOf: Int64?, _ request: Request) async throws {
-        let wanted = try request.integer("minPosition", in: 0...Int64.max)
+        let wanted =
+            try request.integer("minPosition", in: 0...Int64.max) ?? request.wantedPosition()
         let head = log.view.position
         let goal = min(wanted ?? head, asOf ?? .max)
         let patience: Duration =

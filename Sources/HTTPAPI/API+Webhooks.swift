@@ -213,11 +213,7 @@ extension API {
 
     /// The dispatcher; refused on a node that has none.
     func dispatching() throws -> Dispatcher {
-        guard let dispatcher else {
-            throw HTTPProblem.unavailable(
-                "no-webhooks", "This node has no webhooks",
-                "Webhooks are managed on the node that delivers them.")
-        }
+        guard let dispatcher else { throw HTTPProblem.noWebhooks }
         return dispatcher
     }
 

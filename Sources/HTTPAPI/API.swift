@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import Projections
+import Synchronization
 import Telemetry
 import Webhooks
 
@@ -11,24 +12,34 @@ import Webhooks
 package struct API: Sendable {
     let log: EventLog
     let results: ResultsReader
-    /// Nil on a node that delivers no webhooks.
-    let dispatcher: Dispatcher?
+    private let dispatchers: Dispatchers
+    /// Nil where no other node shares the database.
+    fileprivate let passingOn: PassingOn?
     let metrics: LedgerMetrics
     let logger: Logger
     /// Whether a request without a key is served.
     let servesWithoutKey: Bool
 
+    /// - Parameter sharesDatabase: whether other nodes may lead, to which is passed on then what
+    ///   only the leader can do.
     package init(
-        log: EventLog, results: ResultsReader, dispatcher: Dispatcher?, metrics: LedgerMetrics,
-        logger: Logger, servesWithoutKey: Bool
+        log: EventLog, results: ResultsReader, dispatchers: Dispatchers, metrics: LedgerMetrics,
+        logger: Logger, servesWithoutKey: Bool, sharesDatabase: Bool = false
     ) {
         self.log = log
         self.results = results
-        self.dispatcher = dispatcher
+        self.dispatchers = dispatchers
+        passingOn = sharesDatabase ? PassingOn(log: log) : nil
         self.metrics = metrics
         self.logger = logger
         self.servesWithoutKey = servesWithoutKey
     }
+
+    /// Ends what runs besides the server, once that has stopped.
+    package func stop() { passingOn?.client.stop() }
+
+    /// Nil on a node that delivers no webhooks now.
+    var dispatcher: Dispatcher? { dispatchers.current }
 
     /// What answers requests.
     package func responder() -> some HTTPResponder<APIContext> {
@@ -74,18 +85,24 @@ where Inner.Context == APIContext {
 
     func respond(to request: Request, context: APIContext) async throws -> Response {
         let started = ContinuousClock.now
+        let position = api.log.view.position
         let requestID = request.headers[.requestID].flatMap(Self.acceptable) ?? Self.newID()
         var response: Response
         do {
             try request.refuseNUL()
-            response = try await router.respond(to: request, context: context)
-            if context.matchedNoRoute { response = HTTPProblem.noRoute(request).response }
+            try await api.waitForPosition(request)
+            response = try await answer(request, context, requestID)
         } catch {
             let problem = HTTPProblem(error)
             log(problem, error, request, requestID)
             response = problem.response
         }
         response.headers[.requestID] = requestID
+        // What a read was given is no older than what was there when it came; a write is there now.
+        if response.headers[.ledgerPosition] == nil {
+            let isRead = request.method == .get || request.method == .head
+            response.headers[.ledgerPosition] = "\(isRead ? position : api.log.view.position)"
+        }
         api.logger.debug(
             "request",
             metadata: [
@@ -99,6 +116,18 @@ where Inner.Context == APIContext {
         api.metrics.requests(route: route, method: method, status: response.status.code)
             .increment()
         return response
+    }
+
+    private func answer(
+        _ request: Request, _ context: APIContext, _ requestID: String
+    ) async throws -> Response {
+        guard let passingOn = api.passingOn else { return try await answerHere(request, context) }
+        return try await passingOn.answer(request, requestID) { try await answerHere($0, context) }
+    }
+
+    private func answerHere(_ request: Request, _ context: APIContext) async throws -> Response {
+        let response = try await router.respond(to: request, context: context)
+        return context.matchedNoRoute ? HTTPProblem.noRoute(request).response : response
     }
 
     private func log(
@@ -131,5 +160,28 @@ extension HTTPField.Name {
     static let correlationID = HTTPField.Name("X-Correlation-ID")!
     static let idempotencyKey = HTTPField.Name("Idempotency-Key")!
     static let idempotencyReplayed = HTTPField.Name("Idempotency-Replayed")!
+    /// Marks a request that another node has passed on.
+    static let ledgerForwarded = HTTPField.Name("X-Ledger-Forwarded")!
+    static let ledgerMinPosition = HTTPField.Name("X-Ledger-Min-Position")!
     static let lastEventID = HTTPField.Name("Last-Event-ID")!
+}
+
+/// The dispatcher of a node, while it has one.
+package final class Dispatchers: Sendable {
+    private let dispatcher: Mutex<Dispatcher?>
+
+    package init(_ dispatcher: Dispatcher? = nil) { self.dispatcher = Mutex(dispatcher) }
+
+    package var current: Dispatcher? { dispatcher.withLock { $0 } }
+
+    /// Puts another in its place, or none.
+    ///
+    /// - Returns: the one before.
+    @discardableResult
+    package func replace(with next: Dispatcher?) -> Dispatcher? {
+        dispatcher.withLock { current in
+            defer { current = next }
+            return current
+        }
+    }
 }

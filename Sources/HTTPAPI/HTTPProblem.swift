@@ -186,6 +186,10 @@ extension HTTPProblem {
         }
     }
 
+    static let noWebhooks = unavailable(
+        "no-webhooks", "This node has no webhooks",
+        "Webhooks are managed on the node that delivers them.")
+
     static func unavailable(_ type: String, _ title: String, _ detail: String) -> HTTPProblem {
         var problem = HTTPProblem(.serviceUnavailable, type, title, detail)
         problem.retryAfterSeconds = 1

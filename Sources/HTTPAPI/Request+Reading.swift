@@ -66,7 +66,8 @@ extension Request {
 
     /// Refuses parameters other than these: a mistyped `dryRun` must not record anything.
     func allow(parameters known: [String]) throws {
-        for (name, _) in uri.queryParameters where !known.contains(String(name)) {
+        for (name, _) in uri.queryParameters
+        where name != Self.minPosition && !known.contains(String(name)) {
             throw HTTPProblem.parameter(
                 String(name), "it is not known here; known: \(known.joined(separator: ", ")).")
         }
@@ -77,6 +78,20 @@ extension Request {
         for (name, value) in uri.queryParameters where value.utf8.contains(0) {
             throw HTTPProblem.parameter(String(name), "it contains the character U+0000.")
         }
+    }
+
+    private static let minPosition = "min_position"
+
+    /// The position that the answer must not be older than, if the client names one.
+    func wantedPosition() throws -> Int64? {
+        if uri.query != nil, let position = try integer(Self.minPosition, in: 0...Int64.max) {
+            return position
+        }
+        guard let text = headers[.ledgerMinPosition] else { return nil }
+        guard let position = Int64(text), position >= 0 else {
+            throw HTTPProblem.parameter("X-Ledger-Min-Position", "give a position.")
+        }
+        return position
     }
 
     func flag(_ name: String) throws -> Bool {
@@ -201,5 +216,18 @@ extension API {
             }
         }
         return values
+    }
+}
+
+extension API {
+    /// Waits until this node has reached the position that the request names, for a bounded time.
+    func waitForPosition(_ request: Request) async throws {
+        guard let wanted = try request.wantedPosition(), wanted > log.view.position else { return }
+        let patience = Duration.seconds(Limits.positionPatienceSeconds)
+        guard await !log.view.wait(for: wanted, patience: patience) else { return }
+        throw HTTPProblem.unavailable(
+            "position-not-reached", "This node is not as far as that",
+            "It is at position \(log.view.position), and \(wanted) was asked for; try again in a "
+                + "moment, or ask the node that gave you the position.")
     }
 }

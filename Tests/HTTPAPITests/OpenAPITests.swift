@@ -17,7 +17,7 @@ import Testing
         let results = ResultsReader(pool: database.pool())
         defer { results.pool.shutdown() }
         let api = API(
-            log: log, results: results, dispatcher: nil, metrics: LedgerMetrics(),
+            log: log, results: results, dispatchers: Dispatchers(), metrics: LedgerMetrics(),
             logger: .silent, servesWithoutKey: true)
         let routes = api.router().routes.map { route in
             let path = route.path.description.split(separator: "/").map { part in

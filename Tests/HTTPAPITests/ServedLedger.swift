@@ -47,7 +47,8 @@ struct ServedLedger: Sendable {
         let results = ResultsReader(pool: database.pool())
         defer { results.pool.shutdown() }
         let api = API(
-            log: log, results: results, dispatcher: dispatcher, metrics: metrics, logger: logger,
+            log: log, results: results, dispatchers: Dispatchers(dispatcher), metrics: metrics,
+            logger: logger,
             servesWithoutKey: servesWithoutKey)
         let (ports, running) = AsyncStream.makeStream(of: Int.self)
         let server = api.application(host: "127.0.0.1", port: 0) { running.yield($0) }
