@@ -56,7 +56,10 @@ let package = Package(
             ],
             swiftSettings: strict),
         module("Domain", ["JSON", crypto]),
-        module("EventLog", ["Domain", "JSON", "Postgres", "Schema", "Telemetry", crypto, logging]),
+        module("Proof", [crypto]),
+        module(
+            "EventLog",
+            ["Domain", "JSON", "Postgres", "Proof", "Schema", "Telemetry", crypto, logging]),
         module(
             "Projections",
             [
@@ -106,6 +109,7 @@ let package = Package(
         .testTarget(
             name: "DomainTests", dependencies: ["Domain", "JSON", "SeededRandomness", crypto],
             resources: [.embedInCode("Fixtures")], swiftSettings: strict),
+        tests("Proof", ["SeededRandomness", crypto]),
         tests("Statistics", ["PythonEnvironment", "SeededRandomness"]),
         tests("Telemetry", [logging]),
         tests("CommandLine", ["Curl", arguments]),

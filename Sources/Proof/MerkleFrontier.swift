@@ -1,39 +1,5 @@
 import Crypto
 
-/// A SHA-256 hash, held in place.
-package struct Digest: Sendable, Hashable, CustomStringConvertible {
-    private var words: (UInt64, UInt64, UInt64, UInt64)
-
-    package init(_ digest: SHA256.Digest) {
-        words = digest.withUnsafeBytes {
-            $0.loadUnaligned(as: (UInt64, UInt64, UInt64, UInt64).self)
-        }
-    }
-
-    /// Nil unless there are 32 bytes.
-    package init?(_ bytes: some Collection<UInt8>) {
-        guard bytes.count == 32 else { return nil }
-        words = Array(bytes).withUnsafeBytes {
-            $0.loadUnaligned(as: (UInt64, UInt64, UInt64, UInt64).self)
-        }
-    }
-
-    package var bytes: [UInt8] { withUnsafeBytes(of: words) { Array($0) } }
-
-    /// Hexadecimal.
-    package var description: String {
-        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
-
-    package static func == (left: Digest, right: Digest) -> Bool { left.words == right.words }
-
-    package func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
-
-    fileprivate func update(_ hash: inout SHA256) {
-        withUnsafeBytes(of: words) { hash.update(bufferPointer: $0) }
-    }
-}
-
 /// The right edge of an RFC 9162 Merkle tree: all that appending needs.
 ///
 /// A tree of n leaves is the perfect subtrees of n's binary digits, largest first. Appending a leaf
@@ -57,6 +23,13 @@ package struct MerkleFrontier: Sendable, Equatable {
         roots = stride(from: 0, to: bytes.count, by: 32).compactMap { Digest(bytes[$0..<$0 + 32]) }
     }
 
+    /// Nil unless there are as many roots as the size asks for.
+    package init?(size: UInt64, roots: [Digest]) {
+        guard roots.count == size.nonzeroBitCount else { return nil }
+        self.size = size
+        self.roots = roots
+    }
+
     package var bytes: [UInt8] { roots.flatMap(\.bytes) }
 
     /// The hash of a leaf: SHA-256(0x00 ‖ line).
@@ -76,20 +49,30 @@ package struct MerkleFrontier: Sendable, Equatable {
         return Digest(hash.finalize())
     }
 
-    package mutating func append(_ leaf: Digest) {
+    package mutating func append(_ leaf: Digest) { append(leaf) { _, _ in } }
+
+    /// Appends a leaf, and tells each node that it completes, with the node's height.
+    @inline(__always)
+    mutating func append(_ leaf: Digest, completed: (_ height: Int, _ node: Digest) -> Void) {
         var node = leaf
         var carry = size
+        var height = 0
         while carry & 1 == 1, let left = roots.popLast() {
             node = Self.node(left, node)
             carry >>= 1
+            height += 1
+            completed(height, node)
         }
         roots.append(node)
         size += 1
     }
 
     /// The tree's root; SHA-256 of nothing for the empty tree.
-    package var root: Digest {
-        guard var root = roots.last else { return Digest(SHA256.hash(data: [UInt8]())) }
+    package var root: Digest { Self.fold(roots) ?? Digest(SHA256.hash(data: [UInt8]())) }
+
+    /// The root over the roots of perfect subtrees, largest first; nil if there is none.
+    package static func fold(_ roots: some BidirectionalCollection<Digest>) -> Digest? {
+        guard var root = roots.last else { return nil }
         for left in roots.dropLast().reversed() { root = Self.node(left, root) }
         return root
     }

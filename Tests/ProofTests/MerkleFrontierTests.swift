@@ -1,4 +1,4 @@
-import EventLog
+import Proof
 import Testing
 
 @Suite("The Merkle tree")
