@@ -77,7 +77,8 @@ let package = Package(
         module(
             "HTTPAPI",
             [
-                "Curl", "EventLog", "Domain", "JSON", "Postgres", "Projections", "Statistics",
+                "Curl", "EventLog", "Domain", "Gzip", "JSON", "Postgres", "Projections",
+                "Statistics",
                 "Telemetry", "Webhooks", crypto, hummingbird, lifecycle, yams,
             ]),
         module(
@@ -117,8 +118,9 @@ let package = Package(
         tests(
             "HTTPAPI",
             [
-                "Curl", "Domain", "EventLog", "FaultyReceiver", "JSON", "Postgres", "Projections",
-                "PythonEnvironment", "TestSupport", "Telemetry", "Webhooks", crypto, hummingbird,
+                "Curl", "Domain", "EventLog", "FaultyReceiver", "Gzip", "JSON", "Postgres",
+                "Projections", "PythonEnvironment", "SeededRandomness", "TestSupport", "Telemetry",
+                "Webhooks", crypto, hummingbird,
                 lifecycle, logging,
             ]),
         tests(

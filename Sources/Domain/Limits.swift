@@ -43,6 +43,12 @@ package enum Limits {
     /// Entries of one page of any list.
     package static let pageLengthMax = 10_000
     package static let pageLengthDefault = 100
+    /// Lines of one page of the log.
+    package static let linePageLengthMax = 100_000
+    /// Bytes after which a page of the log ends, whatever it was asked for.
+    package static let linePageBytesMax = 4 << 20
+    /// Seconds that a request for lines waits for the first one.
+    package static let lineWaitSecondsMax = 30
 
     /// Milliseconds that results wait for the projections to hold what is recorded already.
     package static let freshResultsMilliseconds = 500

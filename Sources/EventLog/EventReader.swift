@@ -10,7 +10,8 @@ package struct EventFilter: Sendable, Equatable {
 
     package init(stream: String? = nil) { self.stream = stream }
 
-    var isEmpty: Bool { self == EventFilter() }
+    /// Whether every event matches.
+    package var isEmpty: Bool { self == EventFilter() }
 }
 
 /// A stretch of the log, and how far it was read.

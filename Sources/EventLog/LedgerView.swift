@@ -46,6 +46,9 @@ package final class LedgerView: Sendable {
 
     package var cacheCount: Int { contents.withLock { $0.cache.count } }
 
+    /// Who waits for a commit.
+    package var waiterCount: Int { contents.withLock { $0.waiters.count } }
+
     // MARK: Variants of units
 
     /// The answers for subjects that need no event and no look-up; nil if any needs one.
@@ -138,14 +141,18 @@ package final class LedgerView: Sendable {
         while self.position < position, !isClosing {
             let left = deadline - .now
             guard left > .zero else { return false }
+            let alarm = Mutex<Task<Void, Never>?>(nil)
             await withCheckedContinuation { continuation in
                 guard let waiter = addWaiter(continuation, beyond: position - 1) else { return }
-                Task {
+                let task = Task {
                     // Cancelled or not, whoever waits looks at the clock himself.
                     try? await Task.sleep(for: left)
                     wake(waiter)
                 }
+                alarm.withLock { $0 = task }
             }
+            // Many may wait long for what comes soon: nothing is to be left of that.
+            alarm.withLock { $0 }?.cancel()
         }
         return self.position >= position
     }

@@ -1,5 +1,6 @@
 import Domain
 import EventLog
+import Gzip
 import Hummingbird
 import JSON
 
@@ -90,17 +91,53 @@ extension API {
         return try request.integer("after", in: 0...Int64.max) ?? 0
     }
 
-    /// Lines, one by one, up to the limit or the head.
+    /// Lines up to the limit, the head, or as many as a page holds.
     private func lines(_ request: Request, _ filter: EventFilter) async throws -> Response {
         let after = try after(request)
-        let limit = try request.limit()
+        let limit =
+            try request.integer("limit", in: 1...Int64(Limits.linePageLengthMax))
+            ?? Int64(Limits.pageLengthDefault)
+        if let seconds = try request.integer("wait", in: 0...Int64(Limits.lineWaitSecondsMax)) {
+            _ = await log.view.wait(for: after + 1, patience: .seconds(seconds))
+        }
         let head = log.view.position
+        let isCompressed = request.takesGzip
+        let (bytes, isGzip) =
+            filter.isEmpty
+            ? try await log.reader.pool.run { connection in
+                let page = try LinePage.read(
+                    after: after, through: head, limit: Int(limit),
+                    bytesMax: Limits.linePageBytesMax, connection)
+                return Self.body(page.bytes, compressed: isCompressed)
+            }
+            : Self.body(
+                try await filtered(filter, after: after, through: head, limit: Int(limit)),
+                compressed: isCompressed)
+        var response = Response(bytes: bytes, type: .ndjson)
+        response.headers[.ledgerPosition] = "\(head)"
+        response.headers[.vary] = "Accept, Accept-Encoding"
+        if isGzip { response.headers[.contentEncoding] = "gzip" }
+        return response
+    }
+
+    /// Below this, compressing gains nothing.
+    private static let gzipBytesMin = 1_024
+
+    private static func body(_ bytes: [UInt8], compressed: Bool) -> ([UInt8], isGzip: Bool) {
+        let isGzip = compressed && bytes.count > gzipBytesMin
+        return (isGzip ? gzipped(bytes, level: 1) : bytes, isGzip)
+    }
+
+    private func filtered(
+        _ filter: EventFilter, after: Int64, through head: Int64, limit: Int
+    ) async throws -> [UInt8] {
         var writer = JSONWriter(capacity: 64 << 10)
         var count = 0
         var position = after
-        while count < limit, position < head {
+        while count < limit, position < head, writer.bytes.count < Limits.linePageBytesMax {
             let page = try await log.reader.events(
-                after: position, through: head, limit: limit - count, matching: filter)
+                after: position, through: head, limit: min(limit - count, Self.feedPage),
+                matching: filter)
             for event in page.events {
                 event.writeLine(to: &writer)
                 writer.newline()
@@ -108,9 +145,7 @@ extension API {
             count += page.events.count
             position = page.readThrough
         }
-        var response = Response(json: writer, type: .ndjson)
-        response.headers[.ledgerPosition] = "\(head)"
-        return response
+        return writer.bytes
     }
 
     /// Server-sent events: what is there, then each commit as it happens.
@@ -131,7 +166,7 @@ extension API {
             })
     }
 
-    /// Events in one piece of the feed.
+    /// Events read at once.
     private static let feedPage = 1_000
 
     private func follow(

@@ -42,6 +42,20 @@ extension Request {
 
     var hasYAMLBody: Bool { headers[.contentType]?.contains("yaml") ?? false }
 
+    /// Whether an answer may be compressed.
+    var takesGzip: Bool {
+        headers[values: .acceptEncoding].contains { list in
+            list.split(separator: ",").contains { coding in
+                let words = coding.filter { $0 != " " }.lowercased().split(separator: ";")
+                guard words.first == "gzip" || words.first == "*" else { return false }
+                // Of weight 0 is what the client refuses.
+                return !words.dropFirst().contains { word in
+                    word.hasPrefix("q=0") && word.dropFirst(3).allSatisfy { "0.".contains($0) }
+                }
+            }
+        }
+    }
+
     var prefersYAML: Bool {
         guard let accept = headers[.accept] else { return false }
         return accept.contains("yaml") && !accept.contains("json")

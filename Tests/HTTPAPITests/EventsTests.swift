@@ -241,7 +241,8 @@ import Testing
             let answer = try await ledger.get("/v1/events?after=now")
             #expect(answer.lines.isEmpty)
             for odd in [
-                "after=-1", "after=x", "limit=0", "limit=10001", "experiment=a%20b", "stream=%00",
+                "after=-1", "after=x", "limit=0", "limit=100001", "wait=31", "wait=x",
+                "experiment=a%20b", "stream=%00",
             ] {
                 #expect(try await ledger.get("/v1/events?\(odd)").problem == "malformed-parameter")
             }
