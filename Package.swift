@@ -114,7 +114,7 @@ let package = Package(
         tests("Statistics", ["PythonEnvironment", "SeededRandomness"]),
         tests("Telemetry", [logging]),
         tests("CommandLine", ["Curl", arguments]),
-        tests("EventLog", ["SeededRandomness", "TestSupport"]),
+        tests("EventLog", ["Proof", "SeededRandomness", "TestSupport"]),
         tests(
             "HTTPAPI",
             [

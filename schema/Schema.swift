@@ -14,6 +14,8 @@ package enum Schema {
         text(PackageResources._010_webhook_progress_sql),
         text(PackageResources._011_webhook_failures_sql),
         text(PackageResources._012_leader_sql),
+        text(PackageResources._013_tiles_sql),
+        text(PackageResources._014_checkpoint_sql),
     ]
 
     /// Tables of the projections, to be made in the first schema of the search path.

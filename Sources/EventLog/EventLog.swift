@@ -53,7 +53,9 @@ package final class EventLog: Sendable {
         // From here on the connection is the thread's alone.
         let thread = SequencerThread(
             sequencer: sequencer, connection: connection,
-            core: SequencerCore(head: log.view.head, state: log.view.snapshot.state))
+            core: SequencerCore(
+                head: log.view.head, state: log.view.snapshot.state,
+                tiles: try Tiles.open(at: log.view.head, connection, logger)))
         sequencer.beginLeading()
         sequencer.start { thread.run() }
         return log

@@ -1,5 +1,6 @@
 import Domain
 import Postgres
+import Proof
 
 /// Why lines were not imported; nothing of them is in the ledger.
 package struct ImportError: Error, CustomStringConvertible {
@@ -31,16 +32,9 @@ package enum LogImport {
         try connection.execute("BEGIN")
         try refuseUnlessEmpty(connection)
         var lines = ImportedLines()
+        var reader = LineReader(descriptor)
         do {
-            _ = try connection.copyIn(
-                "COPY ledger.events (\(LogScan.eventColumns)) FROM STDIN (FORMAT binary)"
-            ) { writer in
-                var reader = LineReader(descriptor)
-                while let line = try reader.next() {
-                    try lines.add(line).write(to: &writer)
-                    if lines.count % 4_096 == 0 { progress(lines.count, total) }
-                }
-            }
+            while try copy(&lines, from: &reader, connection, { progress($0, total) }) {}
         } catch let error as PostgresError where error.sqlState == "23505" {
             throw ImportError(
                 line: nil, reason: "an event comes twice (\(error.detail ?? error.message))")
@@ -82,6 +76,36 @@ package enum LogImport {
             expectedSize: tree?.size, progress: progress)
     }
 
+    /// Lines that are sent before the tiles they complete, to bound what these take in memory.
+    private static let linesPerStep = 65_536
+
+    /// Copies the next lines and the tiles that they complete; false after the last.
+    private static func copy(
+        _ lines: inout ImportedLines, from reader: inout LineReader, _ connection: Connection,
+        _ progress: (Int) -> Void
+    ) throws -> Bool {
+        var isAtEnd = false
+        _ = try connection.copyIn(
+            "COPY ledger.events (\(LogScan.eventColumns)) FROM STDIN (FORMAT binary)"
+        ) { writer in
+            for _ in 0..<linesPerStep {
+                guard let line = try reader.next() else {
+                    isAtEnd = true
+                    break
+                }
+                try lines.add(line).write(to: &writer)
+                if lines.count % 4_096 == 0 { progress(lines.count) }
+            }
+        }
+        let tiles = lines.takeTiles()
+        if !tiles.isEmpty {
+            _ = try connection.copyIn(TileRows.copy) { writer throws(PostgresError) in
+                try writer.append(TileRows(tiles).rows)
+            }
+        }
+        return !isAtEnd
+    }
+
     private static func refuseUnlessEmpty(_ connection: Connection) throws {
         try connection.execute("LOCK TABLE ledger.events IN SHARE ROW EXCLUSIVE MODE")
         let head = try Head.read(connection)
@@ -106,6 +130,8 @@ package enum LogImport {
 private struct ImportedLines {
     private(set) var count = 0
     private(set) var tree = MerkleFrontier()
+    private var tiles = TreeTiles()
+    private var tilesCompleted: [TreeTile] = []
     private(set) var recordedAt = Timestamp(microseconds: 0)
     /// Of the streams of resources and keys, which are few; the others are left to a query.
     private var versions: [ExactText: Int64] = [:]
@@ -116,7 +142,7 @@ private struct ImportedLines {
             let event = try StoredEvent(line: line)
             try check(event)
             recordedAt = event.recordedAt
-            tree.append(MerkleFrontier.leaf(line))
+            tiles.append(MerkleFrontier.leaf(line), to: &tree, completed: &tilesCompleted)
             return event
         } catch let error as ImportError {
             throw error
@@ -125,6 +151,12 @@ private struct ImportedLines {
         } catch {
             throw ImportError(line: count, reason: "\(error)")
         }
+    }
+
+    /// Hands out the tiles completed since it was last asked.
+    mutating func takeTiles() -> [TreeTile] {
+        defer { tilesCompleted = [] }
+        return tilesCompleted
     }
 
     private mutating func check(_ event: StoredEvent) throws {

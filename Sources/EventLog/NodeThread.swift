@@ -114,7 +114,9 @@ final class NodeThread: @unchecked Sendable {
         // From here on the connection is the writer's.
         SequencerThread(
             sequencer: sequencer, connection: connection,
-            core: SequencerCore(head: head, state: view.snapshot.state)
+            core: SequencerCore(
+                head: head, state: view.snapshot.state,
+                tiles: try Tiles.open(at: head, connection, sequencer.logger))
         ).run()
     }
 }

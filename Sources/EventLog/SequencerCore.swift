@@ -1,22 +1,25 @@
 import Domain
 import JSON
 import Postgres
+import Proof
 
 /// The sequencer's reasoning, without a thread or a socket: which events a batch of submissions
 /// becomes, and where they stand in the log.
 ///
 /// Invariants:
-/// - ``head`` and ``state`` are those of the last commit known to have succeeded.
+/// - ``head``, ``state`` and ``tiles`` are those of the last commit known to have succeeded.
 /// - A batch starts at ``head``; only ``commit(_:)`` moves it, so a batch that failed leaves nothing.
 /// - Positions are contiguous, versions count each stream's events, recordedAt never decreases.
 struct SequencerCore: Sendable {
     private(set) var head: Head
     private(set) var state: State
+    private(set) var tiles: TreeTiles
     private var generator = EventIDRandomness()
 
-    init(head: Head, state: State) {
+    init(head: Head, state: State, tiles: TreeTiles) {
         self.head = head
         self.state = state
+        self.tiles = tiles
     }
 
     /// What these commands' decisions ask for and PostgreSQL could know.
@@ -69,13 +72,14 @@ struct SequencerCore: Sendable {
         let now = max(clock, head.recordedAt)
         let decider = Decider(
             state: state, facts: facts, now: now, nextPosition: head.position + 1)
-        return Batch(head: head, recordedAt: now, decider: decider, kept: kept)
+        return Batch(head: head, tiles: tiles, recordedAt: now, decider: decider, kept: kept)
     }
 
     /// Takes over what a batch did, once it is known to be committed.
     mutating func commit(_ batch: Batch) {
         head = batch.head
         state = batch.decider.state
+        tiles = batch.tiles
     }
 }
 
@@ -85,6 +89,8 @@ struct Batch: Sendable {
     let start: Head
     /// The head once the batch is committed.
     private(set) var head: Head
+    private(set) var tiles: TreeTiles
+    private(set) var tilesCompleted: [TreeTile] = []
     private(set) var decider: Decider
     private(set) var answers: [(Submission, Result<Receipt, SequencerError>)] = []
     private(set) var placed: [(UnitKey, Placement)] = []
@@ -102,10 +108,12 @@ struct Batch: Sendable {
     private var line = JSONWriter(capacity: 1024)
 
     fileprivate init(
-        head: Head, recordedAt: Timestamp, decider: Decider, kept: [String: KeptAnswer]
+        head: Head, tiles: TreeTiles, recordedAt: Timestamp, decider: Decider,
+        kept: [String: KeptAnswer]
     ) {
         start = head
         self.head = head
+        self.tiles = tiles
         self.recordedAt = recordedAt.bytes
         self.decider = decider
         self.kept = kept
@@ -279,7 +287,8 @@ struct Batch: Sendable {
             position: recorded.position, id: recorded.id, stream: stream,
             version: recorded.version, type: recorded.type, recordedAt: recordedAt,
             actor: context.actor, data: recorded.data, correlation: correlation)
-        head.frontier.append(MerkleFrontier.leaf(line.bytes))
+        tiles.append(
+            MerkleFrontier.leaf(line.bytes), to: &head.frontier, completed: &tilesCompleted)
         head.position += 1
         head.recordedAt = now
         events.append(recorded, at: now, actor: context.actor, correlation: correlation)

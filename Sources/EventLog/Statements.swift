@@ -60,14 +60,15 @@ extension Batch {
     /// Records the batch, in one transaction and two round trips.
     func commit(on connection: Connection) throws(PostgresError) {
         try connection.execute(
-            "BEGIN; \(advanceHead) \(EventRows.copy); \(keepAnswers) \(notify) COMMIT",
-            copying: [events.rows] + answerRows)
+            "BEGIN; \(advanceHead) \(EventRows.copy); \(keepTiles) \(keepAnswers) \(notify) COMMIT",
+            copying: [events.rows] + tileRows + answerRows)
     }
 
     /// Records the rest of a batch whose events were sent while it was decided.
     func finish(on connection: Connection) throws(PostgresError) {
         try connection.execute(
-            "\(advanceHead) \(keepAnswers) \(notify) COMMIT", copying: answerRows)
+            "\(advanceHead) \(keepTiles) \(keepAnswers) \(notify) COMMIT",
+            copying: tileRows + answerRows)
     }
 
     /// Begins the transaction of a batch that starts at a head.
@@ -83,6 +84,12 @@ extension Batch {
                 \(start.position), \(start.epoch), \(head.position), '\\x\(frontier)',
                 '\(head.recordedAt)');
             """
+    }
+
+    private var keepTiles: String { tilesCompleted.isEmpty ? "" : "\(TileRows.copy);" }
+
+    private var tileRows: [CopyRows] {
+        tilesCompleted.isEmpty ? [] : [TileRows(tilesCompleted).rows]
     }
 
     private var keepAnswers: String { answerRows.isEmpty ? "" : "\(IdempotencyRows.copy);" }

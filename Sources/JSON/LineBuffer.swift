@@ -18,6 +18,11 @@ package struct LineBuffer: ~Copyable {
     /// A copy of the bytes.
     package var bytes: [UInt8] { Array(UnsafeRawBufferPointer(start: base, count: count)) }
 
+    /// Lends the bytes without copying them.
+    package func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        body(UnsafeRawBufferPointer(start: base, count: count))
+    }
+
     /// Takes back everything, and keeps the room.
     package mutating func removeAll() { count = 0 }
 

@@ -20,6 +20,8 @@ package struct CopyRows: Sendable {
 
     package mutating func int32(_ value: Int32) { buffer.appendField(value) }
 
+    package mutating func int16(_ value: Int16) { buffer.appendField(value) }
+
     package mutating func double(_ value: Double) {
         buffer.appendField(Int64(bitPattern: value.bitPattern))
     }
@@ -83,6 +85,11 @@ package struct CopyFields {
     package mutating func int32() -> Int32 {
         precondition(load(Int32.self) == 4, "the value is no int4")
         return load(Int32.self)
+    }
+
+    package mutating func int16() -> Int16 {
+        precondition(load(Int32.self) == 2, "the value is no int2")
+        return load(Int16.self)
     }
 
     package mutating func double() -> Double { Double(bitPattern: UInt64(bitPattern: int64())) }

@@ -33,10 +33,13 @@ package struct MerkleFrontier: Sendable, Equatable {
     package var bytes: [UInt8] { roots.flatMap(\.bytes) }
 
     /// The hash of a leaf: SHA-256(0x00 ‖ line).
-    package static func leaf(_ line: [UInt8]) -> Digest {
+    package static func leaf(_ line: [UInt8]) -> Digest { line.withUnsafeBytes { leaf($0) } }
+
+    /// The hash of a leaf: SHA-256(0x00 ‖ line).
+    package static func leaf(_ line: UnsafeRawBufferPointer) -> Digest {
         var hash = SHA256()
         withUnsafeBytes(of: UInt8(0x00)) { hash.update(bufferPointer: $0) }
-        line.withUnsafeBytes { hash.update(bufferPointer: $0) }
+        hash.update(bufferPointer: line)
         return Digest(hash.finalize())
     }
 

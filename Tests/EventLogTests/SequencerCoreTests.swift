@@ -1,4 +1,5 @@
 import Domain
+import Proof
 import Testing
 
 @testable import EventLog
@@ -10,7 +11,7 @@ struct SequencerCoreTests {
             head: Head(
                 position: 0, epoch: 1, recordedAt: Timestamp(microseconds: 0),
                 frontier: MerkleFrontier()),
-            state: State())
+            state: State(), tiles: TreeTiles())
     }
 
     private func createLab(_ id: String) throws -> Submission {

@@ -256,14 +256,3 @@ private func verify(_ database: TestDatabase) async throws -> LogReport {
         #expect(Digest(text: "") == nil && Digest(text: "00ff") == nil)
     }
 }
-
-extension TestDatabase {
-    /// Changes what the trigger protects, as only a superuser can.
-    fileprivate func tamper(_ sql: String) throws {
-        try execute(
-            """
-            ALTER TABLE ledger.events DISABLE TRIGGER events_are_immutable; \(sql);
-            ALTER TABLE ledger.events ENABLE TRIGGER events_are_immutable
-            """)
-    }
-}

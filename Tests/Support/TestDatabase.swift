@@ -54,6 +54,11 @@ package struct TestDatabase: Sendable {
         try connection.execute(sql)
     }
 
+    /// Changes what triggers protect, as only a superuser can.
+    package func tamper(_ sql: String) throws {
+        try execute("SET session_replication_role = replica; \(sql)")
+    }
+
     /// The first column of a query's rows, as text.
     package func texts(_ sql: String) throws -> [String] {
         let connection = try connect()
