@@ -57,9 +57,13 @@ let package = Package(
             swiftSettings: strict),
         module("Domain", ["JSON", crypto]),
         module("Proof", [crypto]),
+        module("Secrets"),
         module(
             "EventLog",
-            ["Domain", "JSON", "Postgres", "Proof", "Schema", "Telemetry", crypto, logging]),
+            [
+                "Domain", "JSON", "Postgres", "Proof", "Schema", "Secrets", "Telemetry", crypto,
+                logging,
+            ]),
         module(
             "Projections",
             [
@@ -69,23 +73,22 @@ let package = Package(
         module(
             "Webhooks",
             [
-                "Curl", "Domain", "EventLog", "Gzip", "JSON", "Postgres", "Telemetry", crypto,
-                deque, heap, logging,
+                "Curl", "Domain", "EventLog", "Gzip", "JSON", "Postgres", "Secrets", "Telemetry",
+                crypto, deque, heap, logging,
             ]),
         module("Statistics"),
         module("Telemetry", [logging]),
         module(
             "HTTPAPI",
             [
-                "Curl", "EventLog", "Domain", "Gzip", "JSON", "Postgres", "Projections",
-                "Statistics",
-                "Telemetry", "Webhooks", crypto, hummingbird, lifecycle, yams,
+                "Curl", "EventLog", "Domain", "Gzip", "JSON", "Postgres", "Projections", "Proof",
+                "Statistics", "Telemetry", "Webhooks", crypto, hummingbird, lifecycle, yams,
             ]),
         module(
             "CommandLine",
             [
-                "HTTPAPI", "Curl", "EventLog", "Projections", "Postgres", "Telemetry", "Webhooks",
-                arguments, hummingbird, lifecycle, logging,
+                "HTTPAPI", "Curl", "EventLog", "Projections", "Postgres", "Proof", "Secrets",
+                "Telemetry", "Webhooks", arguments, hummingbird, lifecycle, logging,
             ]),
         .executableTarget(name: "ledger", dependencies: ["CommandLine"], swiftSettings: strict),
         .executableTarget(
@@ -96,7 +99,9 @@ let package = Package(
             path: "Sources/Benchmark", swiftSettings: strict),
         .target(
             name: "TestSupport",
-            dependencies: ["Domain", "EventLog", "JSON", "Postgres", "Telemetry", logging],
+            dependencies: [
+                "Domain", "EventLog", "JSON", "Postgres", "Proof", "Secrets", "Telemetry", logging,
+            ],
             path: "Tests/Support", swiftSettings: strict),
         .target(
             name: "SeededRandomness", path: "Tests/SeededRandomness", swiftSettings: strict),
@@ -114,14 +119,13 @@ let package = Package(
         tests("Statistics", ["PythonEnvironment", "SeededRandomness"]),
         tests("Telemetry", [logging]),
         tests("CommandLine", ["Curl", arguments]),
-        tests("EventLog", ["Proof", "SeededRandomness", "TestSupport"]),
+        tests("EventLog", ["Proof", "Secrets", "SeededRandomness", "TestSupport"]),
         tests(
             "HTTPAPI",
             [
                 "Curl", "Domain", "EventLog", "FaultyReceiver", "Gzip", "JSON", "Postgres",
-                "Projections", "PythonEnvironment", "SeededRandomness", "TestSupport", "Telemetry",
-                "Webhooks", crypto, hummingbird,
-                lifecycle, logging,
+                "Projections", "Proof", "PythonEnvironment", "SeededRandomness", "TestSupport",
+                "Telemetry", "Webhooks", crypto, hummingbird, lifecycle, logging,
             ]),
         tests(
             "Webhooks",

@@ -11,6 +11,7 @@ enum Environment {
         case logLevel = "LEDGER_LOG_LEVEL"
         case readers = "LEDGER_READERS"
         case secretsKey = "LEDGER_SECRETS_KEY"
+        case signingKey = "LEDGER_SIGNING_KEY"
         case url = "LEDGER_URL"
         case key = "LEDGER_KEY"
         case postgresBinaries = "LEDGER_POSTGRES_BIN"

@@ -71,6 +71,8 @@ struct Serve: AsyncParsableCommand {
             """, valueName: "file"))
     var secretsKey: String?
 
+    @OptionGroup var signing: SigningOptions
+
     func validate() throws {
         try Environment.refuseUnknown()
         _ = try settings()
@@ -94,15 +96,20 @@ struct Serve: AsyncParsableCommand {
     ) async throws {
         let metrics = LedgerMetrics()
         let isAlone = database.embedded != nil
+        let notary = try signing.notary(
+            dataDirectory: databaseOptions.dataDirectory, conninfo: database.conninfo, logger)
         let log =
             try isAlone
             ? EventLog.lead(
                 conninfo: database.conninfo, readers: settings.readers, metrics: metrics,
-                logger: logger)
+                logger: logger, admission: notary.admit)
             : EventLog.open(
                 conninfo: database.conninfo, readers: settings.readers, metrics: metrics,
                 logger: logger)
         defer { log.stop() }
+        try await log.reader.pool.run { _ = try notary.checkKey($0) }
+        notary.start(log)
+        defer { notary.stop() }
         let servesWithoutKey = isAlone && settings.address.isLoopback
         guard servesWithoutKey || log.view.hasKeys else {
             throw CommandFailure(
@@ -118,22 +125,26 @@ struct Serve: AsyncParsableCommand {
             pool: ConnectionPool(conninfo: database.conninfo, size: 2, name: "ledger results"))
         defer { results.pool.shutdown() }
         let api = API(
-            log: log, results: results, dispatchers: duties.dispatchers, metrics: metrics,
-            logger: logger, servesWithoutKey: servesWithoutKey, sharesDatabase: !isAlone)
+            log: log, results: results, dispatchers: duties.dispatchers, notary: notary,
+            metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey, sharesDatabase: !isAlone)
         defer { api.stop() }
-        try await listen(api, log, duties, settings, logger, isAlone: isAlone)
+        try await listen(api, log, duties, notary, settings, logger, isAlone: isAlone)
         logger.notice("stopped", metadata: ["position": "\(log.view.position)"])
     }
 
     /// Serves until the process is told to stop, or someone else writes to a database of its own.
     private func listen(
-        _ api: API, _ log: EventLog, _ duties: LeaderDuties, _ settings: Settings,
-        _ logger: Logger, isAlone: Bool
+        _ api: API, _ log: EventLog, _ duties: LeaderDuties, _ notary: Notary,
+        _ settings: Settings, _ logger: Logger, isAlone: Bool
     ) async throws {
         let server = api.application(host: settings.address.host, port: settings.address.port) {
             port in
             let address = Address(host: settings.address.host, port: port)
-            if !isAlone { log.join(url: settings.advertised ?? "http://\(address.reachable)") }
+            if !isAlone {
+                log.join(
+                    url: settings.advertised ?? "http://\(address.reachable)",
+                    admission: notary.admit)
+            }
             logger.notice("listening", metadata: ["url": "http://\(address)"])
         }
         var configuration = ServiceGroupConfiguration(

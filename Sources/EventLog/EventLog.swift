@@ -31,12 +31,15 @@ package final class EventLog: Sendable {
     /// Whether this node appends; another's events are only read here.
     package var isLeading: Bool { sequencer.isLeading }
 
+    /// Throws where a node must not lead, over the session that holds the leader's lock.
+    package typealias Admission = @Sendable (Connection) throws -> Void
+
     /// Becomes the leader of the database, which nobody else may lead now.
     ///
     /// Waits up to `patience` for the session of a leader that has just died to end.
     package static func lead(
         conninfo: String, readers: Int = 2, metrics: LedgerMetrics, logger: Logger,
-        patience: Duration = .seconds(10)
+        patience: Duration = .seconds(10), admission: Admission = { _ in }
     ) throws -> EventLog {
         let connection = try Leadership.connect(conninfo)
         try Migrations.apply(connection)
@@ -50,12 +53,14 @@ package final class EventLog: Sendable {
         let log = try open(
             connection, conninfo: conninfo, readers: readers, metrics: metrics, logger: logger)
         let sequencer = log.sequencer
+        let tiles = try Tiles.open(at: log.view.head, connection, logger)
+        try admission(connection)
         // From here on the connection is the thread's alone.
         let thread = SequencerThread(
             sequencer: sequencer, connection: connection,
             core: SequencerCore(
                 head: log.view.head, state: log.view.snapshot.state,
-                tiles: try Tiles.open(at: log.view.head, connection, logger)))
+                tiles: tiles))
         sequencer.beginLeading()
         sequencer.start { thread.run() }
         return log
@@ -93,9 +98,11 @@ package final class EventLog: Sendable {
     /// Takes part in the leadership of the database: this node leads when no other does, and until
     /// then keeps close behind the one that leads.
     ///
-    /// - Parameter url: where the other nodes reach this one.
-    package func join(url: String) {
-        let node = NodeThread(sequencer: sequencer, url: url)
+    /// - Parameters:
+    ///   - url: where the other nodes reach this one.
+    ///   - admission: is asked each time before this node leads.
+    package func join(url: String, admission: @escaping Admission = { _ in }) {
+        let node = NodeThread(sequencer: sequencer, url: url, admission: admission)
         sequencer.start { node.run() }
     }
 

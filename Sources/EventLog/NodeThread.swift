@@ -16,6 +16,7 @@ final class NodeThread: @unchecked Sendable {
     private let conninfo: String
     /// Where the other nodes reach this one.
     private let url: String
+    private let admission: EventLog.Admission
     private var nextAttempt = ContinuousClock.now
     /// The epoch whose leader's address is known.
     private var addressedEpoch: Int64?
@@ -25,8 +26,11 @@ final class NodeThread: @unchecked Sendable {
     /// Leaves a busy leader's commits time to gather.
     private static let stepInterval = Duration.milliseconds(10)
     private static let retryDelay = Duration.milliseconds(200)
+    /// Before a node that was not admitted tries again: until then another may lead.
+    private static let refusedDelay = Duration.seconds(30)
 
-    init(sequencer: Sequencer, url: String) {
+    init(sequencer: Sequencer, url: String, admission: @escaping EventLog.Admission) {
+        self.admission = admission
         self.sequencer = sequencer
         view = sequencer.view
         conninfo = sequencer.conninfo
@@ -42,6 +46,11 @@ final class NodeThread: @unchecked Sendable {
                 try standBy(connection)
                 if !sequencer.isStopping { try lead(connection) }
             } catch {
+                if error is NotaryError || error is CorruptLogError {
+                    sequencer.logger.error(
+                        "this node must not lead", metadata: ["error": "\(error)"])
+                    nextAttempt = .now + Self.refusedDelay
+                }
                 sequencer.setStatus(.standby(trouble: "\(error)"))
                 sequencer.pause(Self.retryDelay)
             }
@@ -109,6 +118,8 @@ final class NodeThread: @unchecked Sendable {
         try catchUp(with: head, connection)
         view.setLeader(url)
         addressedEpoch = nil
+        let tiles = try Tiles.open(at: head, connection, sequencer.logger)
+        try admission(connection)
         // Their versions were of other nodes' time.
         view.forgetPlacements()
         // From here on the connection is the writer's.
@@ -116,7 +127,7 @@ final class NodeThread: @unchecked Sendable {
             sequencer: sequencer, connection: connection,
             core: SequencerCore(
                 head: head, state: view.snapshot.state,
-                tiles: try Tiles.open(at: head, connection, sequencer.logger))
+                tiles: tiles)
         ).run()
     }
 }

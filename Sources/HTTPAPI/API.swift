@@ -13,6 +13,8 @@ package struct API: Sendable {
     let log: EventLog
     let results: ResultsReader
     private let dispatchers: Dispatchers
+    /// Nil on a node that never signs.
+    let notary: Notary?
     /// Nil where no other node shares the database.
     fileprivate let passingOn: PassingOn?
     let metrics: LedgerMetrics
@@ -23,12 +25,13 @@ package struct API: Sendable {
     /// - Parameter sharesDatabase: whether other nodes may lead, to which is passed on then what
     ///   only the leader can do.
     package init(
-        log: EventLog, results: ResultsReader, dispatchers: Dispatchers, metrics: LedgerMetrics,
-        logger: Logger, servesWithoutKey: Bool, sharesDatabase: Bool = false
+        log: EventLog, results: ResultsReader, dispatchers: Dispatchers, notary: Notary? = nil,
+        metrics: LedgerMetrics, logger: Logger, servesWithoutKey: Bool, sharesDatabase: Bool = false
     ) {
         self.log = log
         self.results = results
         self.dispatchers = dispatchers
+        self.notary = notary
         passingOn = sharesDatabase ? PassingOn(log: log) : nil
         self.metrics = metrics
         self.logger = logger
@@ -58,6 +61,7 @@ package struct API: Sendable {
         addScoreRoutes(to: router)
         addResultsRoutes(to: router)
         addEventRoutes(to: router)
+        addTreeRoutes(to: router)
         addHistoryRoutes(to: router)
         addKeyRoutes(to: router)
         addWebhookRoutes(to: router)

@@ -134,6 +134,9 @@ extension HTTPProblem {
         case let error as SecretBoxError:
             self = .unavailable(
                 "secrets-unavailable", "The secrets of webhooks can't be used", "\(error)")
+        case let error as NotaryError:
+            self = .unavailable(
+                "checkpoint-unavailable", "No checkpoint can be signed", "Now \(error).")
         default:
             self.init(
                 .internalServerError, "internal", "Something went wrong in the ledger",

@@ -72,15 +72,7 @@ private func synthesize(_ count: Int, in database: TestDatabase) throws {
                json_build_object('n', n)
           FROM generate_series(1, \(count)) AS n
         """)
-    let connection = try database.connect()
-    defer { connection.close() }
-    var tree = MerkleFrontier()
-    try LogScan.leaves(after: 0, through: Int64(count), connection) { tree.append($1) }
-    _ = try connection.query(
-        """
-        UPDATE ledger.head SET position = $1, frontier = $2,
-               recorded_at = (SELECT max(recorded_at) FROM ledger.events)
-        """, [.int64(Int64(count)), .bytes(tree.bytes)])
+    try recomputeHead(database)
 }
 
 @Suite(.timeLimit(.minutes(3))) struct TreeTests {

@@ -101,8 +101,9 @@ import Testing
                 "/v1/experiments", "/v1/experiments/hero-nov-2024", "/v1/audit", "/v1/keys",
                 "/v1/experiments/hero-nov-2024/history",
                 "/v1/experiments/hero-nov-2024/assignments",
-                "/v1/subjects/u/assignments", "/v1/events", "/v1/log", "/healthz", "/readyz",
-                "/metrics",
+                "/v1/subjects/u/assignments", "/v1/events", "/v1/log", "/v1/log/checkpoint",
+                "/v1/log/key", "/v1/log/root", "/v1/log/proof/inclusion?position=1",
+                "/v1/log/proof/consistency?from=1", "/healthz", "/readyz", "/metrics",
             ] {
                 for accept in ["application/json", "application/yaml"] {
                     #expect(try await ledger.get(path, accept: accept).status == 200, "\(path)")

@@ -6,6 +6,7 @@ import JSON
 import Logging
 import Postgres
 import Projections
+import Proof
 import ServiceLifecycle
 import Telemetry
 import TestSupport
@@ -40,6 +41,11 @@ struct ServedLedger: Sendable {
         defer { projector?.stop() }
         let dispatcher =
             dispatching ? try await dispatcher(log, database, metrics, logger) : nil
+        let directory = try temporaryDirectory()
+        defer { removeTree(directory) }
+        let notary = database.notary(key: try SigningKey(), directory: directory)
+        notary.start(log)
+        defer { notary.stop() }
         log.view.onCommit {
             projector?.wake()
             dispatcher?.wake()
@@ -47,9 +53,8 @@ struct ServedLedger: Sendable {
         let results = ResultsReader(pool: database.pool())
         defer { results.pool.shutdown() }
         let api = API(
-            log: log, results: results, dispatchers: Dispatchers(dispatcher), metrics: metrics,
-            logger: logger,
-            servesWithoutKey: servesWithoutKey)
+            log: log, results: results, dispatchers: Dispatchers(dispatcher), notary: notary,
+            metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey)
         let (ports, running) = AsyncStream.makeStream(of: Int.self)
         let server = api.application(host: "127.0.0.1", port: 0) { running.yield($0) }
         let group = ServiceGroup(
