@@ -89,12 +89,12 @@ where Inner.Context == APIContext {
 
     func respond(to request: Request, context: APIContext) async throws -> Response {
         let started = ContinuousClock.now
-        let position = api.log.view.position
+        var position = api.log.view.position
         let requestID = request.headers[.requestID].flatMap(Self.acceptable) ?? Self.newID()
         var response: Response
         do {
             try request.refuseNUL()
-            try await api.waitForPosition(request)
+            position = try await api.waitForPosition(request)
             response = try await answer(request, context, requestID)
         } catch {
             let problem = HTTPProblem(error)

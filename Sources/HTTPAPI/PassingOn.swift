@@ -3,6 +3,7 @@ import Domain
 import EventLog
 import HTTPTypes
 import Hummingbird
+import JSON
 import NIOCore
 
 /// Passes on what only the leader can do.
@@ -46,7 +47,10 @@ struct PassingOn: Sendable {
 
     /// Whether the leader may answer what was refused here.
     private static func mayKnowMore(_ error: any Error, _ isRead: Bool, _ isLeading: Bool) -> Bool {
-        if case SequencerError.notLeading = error { return true }
+        switch error {
+        case SequencerError.notLeading, SequencerError.stopping: return true
+        default: break
+        }
         if let problem = error as? HTTPProblem, problem.type == HTTPProblem.noWebhooks.type {
             return !isLeading
         }
@@ -80,10 +84,7 @@ extension Outcome {
     /// What the leader said; nil where nobody has said anything, or one that leads no more.
     fileprivate var response: Response? {
         guard error == nil, let head, status != 0 else { return nil }
-        let isFromLeader =
-            status != 503
-            || !String(decoding: bodyStart, as: UTF8.self).contains(HTTPProblem.notLeadingType)
-        guard isFromLeader else { return nil }
+        if status == 503, HTTPProblem.isFromNoLeader(bodyStart) { return nil }
         var headers = HTTPFields()
         for (name, value) in head.headers where !Self.isOfConnection(name) {
             guard let name = HTTPField.Name(name) else { continue }
@@ -134,7 +135,11 @@ extension Request {
 }
 
 extension HTTPProblem {
-    static let notLeadingType = "urn:ledger:problem:not-leading"
+    /// Whether an answer is that of a node that leads no more, or is about to: nothing was recorded.
+    static func isFromNoLeader(_ body: [UInt8]) -> Bool {
+        let type = (try? JSONValue.parse(body))?["type"]?.string
+        return ["not-leading", "stopping"].contains { type == "urn:ledger:problem:\($0)" }
+    }
 
     static let noLeader = unavailable(
         "no-leader", "No node leads now",

@@ -235,10 +235,13 @@ extension API {
 
 extension API {
     /// Waits until this node has reached the position that the request names, for a bounded time.
-    func waitForPosition(_ request: Request) async throws {
-        guard let wanted = try request.wantedPosition(), wanted > log.view.position else { return }
+    ///
+    /// - Returns: the position that an answer is no older than.
+    func waitForPosition(_ request: Request) async throws -> Int64 {
+        let position = log.view.position
+        guard let wanted = try request.wantedPosition(), wanted > position else { return position }
         let patience = Duration.seconds(Limits.positionPatienceSeconds)
-        guard await !log.view.wait(for: wanted, patience: patience) else { return }
+        if await log.view.wait(for: wanted, patience: patience) { return log.view.position }
         throw HTTPProblem.unavailable(
             "position-not-reached", "This node is not as far as that",
             "It is at position \(log.view.position), and \(wanted) was asked for; try again in a "

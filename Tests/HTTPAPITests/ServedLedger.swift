@@ -55,6 +55,49 @@ struct ServedLedger: Sendable {
         let api = API(
             log: log, results: results, dispatchers: Dispatchers(dispatcher), notary: notary,
             metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey)
+        try await serve(api) { port in
+            try await body(ServedLedger(log: log, port: port))
+        } ending: {
+            await dispatcher?.stop()
+            log.stop()
+        }
+    }
+
+    /// Serves nodes that share a database, each on a port of its own, while `body` runs.
+    static func nodes(
+        _ count: Int, _ body: ([ServedLedger]) async throws -> Void
+    ) async throws {
+        await gate.enter()
+        defer { gate.leave() }
+        try await addNode(to: [], of: count, TestDatabase(), body)
+    }
+
+    private static func addNode(
+        to nodes: [ServedLedger], of count: Int, _ database: TestDatabase,
+        _ body: ([ServedLedger]) async throws -> Void
+    ) async throws {
+        guard nodes.count < count else { return try await body(nodes) }
+        let log = try EventLog.open(
+            conninfo: database.conninfo, metrics: .init(), logger: .silent)
+        let results = ResultsReader(pool: database.pool())
+        defer { results.pool.shutdown() }
+        let api = API(
+            log: log, results: results, dispatchers: Dispatchers(), metrics: .init(),
+            logger: .silent, servesWithoutKey: true, sharesDatabase: true)
+        defer { api.stop() }
+        try await serve(api) { port in
+            log.join(url: "http://127.0.0.1:\(port)")
+            try await addNode(
+                to: nodes + [ServedLedger(log: log, port: port)], of: count, database, body)
+        } ending: {
+            log.stop()
+        }
+    }
+
+    /// Listens on a free port while `body` runs.
+    private static func serve(
+        _ api: API, _ body: (Int) async throws -> Void, ending: () async -> Void
+    ) async throws {
         let (ports, running) = AsyncStream.makeStream(of: Int.self)
         let server = api.application(host: "127.0.0.1", port: 0) { running.yield($0) }
         let group = ServiceGroup(
@@ -65,14 +108,11 @@ struct ServedLedger: Sendable {
         }
         let port = try #require(await ports.first { _ in true })
         let result: Result<Void, any Error>
-        do { result = .success(try await body(ServedLedger(log: log, port: port))) } catch {
-            result = .failure(error)
-        }
-        log.beginStopping()
+        do { result = .success(try await body(port)) } catch { result = .failure(error) }
+        api.log.beginStopping()
         await group.triggerGracefulShutdown()
         try await serving.value
-        await dispatcher?.stop()
-        log.stop()
+        await ending()
         try result.get()
     }
 
