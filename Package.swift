@@ -108,6 +108,15 @@ let package = Package(
         .target(name: "FaultyReceiver", path: "Tests/FaultyReceiver", swiftSettings: strict),
         .target(
             name: "PythonEnvironment", path: "Tests/PythonEnvironment", swiftSettings: strict),
+        .target(
+            name: "Torture",
+            dependencies: [
+                "Curl", "Domain", "EventLog", "JSON", "Postgres", "SeededRandomness", "TestSupport",
+            ],
+            path: "Tests/Torture", swiftSettings: strict),
+        .executableTarget(
+            name: "ledger-torture", dependencies: ["ledger", "Torture", arguments],
+            path: "Tests/TortureCommand", swiftSettings: strict),
         tests("Postgres"),
         tests("Curl", ["FaultyReceiver"]),
         tests("Gzip"),
@@ -135,6 +144,12 @@ let package = Package(
                 logging,
             ]),
         tests("Projections", ["SeededRandomness", "Statistics", "TestSupport"]),
+        .testTarget(
+            name: "TortureTests",
+            dependencies: [
+                "ledger", "EventLog", "Postgres", "SeededRandomness", "TestSupport", "Torture",
+            ],
+            path: "Tests/TortureTests", swiftSettings: strict),
         .testTarget(
             name: "EndToEndTests",
             dependencies: [

@@ -9,6 +9,13 @@ package struct SeededGenerator: RandomNumberGenerator {
         print("seed \(seed)")
     }
 
+    /// One of its own for a part of the test, that repeats with this one's seed.
+    package mutating func split() -> SeededGenerator {
+        var part = self
+        part.state = next()
+        return part
+    }
+
     package mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
         var mixed = state

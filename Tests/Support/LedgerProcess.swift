@@ -1,29 +1,35 @@
-import Curl
 import Glibc
 import JSON
 import Postgres
 import Synchronization
-import Testing
 
 /// The real binary, run as a process of its own.
-struct LedgerProcess {
-    let pid: pid_t
-    let url: String
+package struct LedgerProcess: Sendable {
+    package let pid: pid_t
+    package let url: String
 
     /// Beside the test runner, where the build puts every product.
-    static let binary: String = {
+    private static let binary: String = {
         var buffer = [CChar](repeating: 0, count: 4096)
         let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
         let path = String(decoding: buffer.prefix(max(0, length)).map(UInt8.init), as: UTF8.self)
         return path.prefix(upTo: path.lastIndex(of: "/") ?? path.startIndex) + "/ledger"
     }()
 
-    /// Starts a server and waits until it listens.
-    static func serve(
+    /// Starts a server on an embedded PostgreSQL and waits until it listens.
+    package static func serve(
         dataDirectory: String, port: Int = 0, flags: [String] = []
     ) throws -> LedgerProcess {
-        let (pid, output) = try spawn(
-            ["serve", "--data-dir", dataDirectory, "--listen", "127.0.0.1:\(port)"] + flags)
+        try serve(["--data-dir", dataDirectory, "--listen", "127.0.0.1:\(port)"] + flags)
+    }
+
+    /// Starts a server and waits until it listens; all that it ever says goes to the end of the file
+    /// `log`, if one is named.
+    package static func serve(
+        _ flags: [String], environment: [String: String] = [:], log: String? = nil
+    ) throws -> LedgerProcess {
+        let (pid, output) = try spawn(["serve"] + flags, environment: environment)
+        output.copy(to: log)
         var text = ""
         while let line = output.readLine() {
             text += line + "\n"
@@ -33,11 +39,12 @@ struct LedgerProcess {
             output.drainInBackground()
             return LedgerProcess(pid: pid, url: url)
         }
+        _ = wait(pid)
         throw Failure(description: "the server did not start:\n\(text)")
     }
 
     /// Runs a command to its end.
-    static func run(
+    package static func run(
         _ arguments: [String], environment: [String: String] = [:]
     ) throws -> (status: Int32, output: String) {
         let (pid, output) = try spawn(arguments, environment: environment)
@@ -46,11 +53,11 @@ struct LedgerProcess {
         return (wait(pid), text)
     }
 
-    func kill(_ signal: Int32) { Glibc.kill(pid, signal) }
+    package func kill(_ signal: Int32) { Glibc.kill(pid, signal) }
 
     /// Waits for the process to end; its exit status, or minus the signal that ended it.
     @discardableResult
-    func wait() -> Int32 { Self.wait(pid) }
+    package func wait() -> Int32 { Self.wait(pid) }
 
     private static func wait(_ pid: pid_t) -> Int32 {
         var status: Int32 = 0
@@ -59,8 +66,10 @@ struct LedgerProcess {
         return signal == 0 ? (status >> 8) & 0xFF : -signal
     }
 
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+
+        package init(description: String) { self.description = description }
     }
 
     /// One at a time, so that no process inherits the pipe of another.
@@ -108,10 +117,19 @@ final class ProcessOutput: @unchecked Sendable {
     // Touched by one thread at a time: the test's, and after `drainInBackground()` the drain's.
     private let descriptor: Int32
     private var buffer: [UInt8] = []
+    private var copy: Int32 = -1
 
     init(descriptor: Int32) { self.descriptor = descriptor }
 
-    deinit { close(descriptor) }
+    deinit {
+        close(descriptor)
+        if copy >= 0 { close(copy) }
+    }
+
+    /// Keeps everything that is read at the end of a file.
+    func copy(to path: String?) {
+        if let path { copy = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600) }
+    }
 
     /// The next line; nil at the end.
     func readLine() -> String? {
@@ -125,6 +143,7 @@ final class ProcessOutput: @unchecked Sendable {
             if count < 0 && errno == EINTR { continue }
             guard count > 0 else { return nil }
             buffer += chunk[..<count]
+            if copy >= 0 { _ = write(copy, chunk, count) }
         }
     }
 

@@ -1,0 +1,213 @@
+import Curl
+import Domain
+import EventLog
+import JSON
+import SeededRandomness
+
+/// Asks for one thing after the other, of whichever node, and writes down what it is told.
+struct Client {
+    private let number: Int
+    private let crowd: Crowd
+    private var generator: SeededGenerator
+    private let transfer = Transfer()
+    /// The furthest position it has heard of.
+    private var position: Int64 = 0
+
+    /// How long a command is repeated until it is answered.
+    private static let patience = Duration.seconds(60)
+
+    init(_ number: Int, of crowd: Crowd, _ generator: SeededGenerator) {
+        self.number = number
+        self.crowd = crowd
+        self.generator = generator
+    }
+
+    mutating func run() {
+        while !crowd.isStopped {
+            switch Int.random(in: 0..<100, using: &generator) {
+            case ..<30:
+                assign("subject-\(crowd.nextNumber())", withKey: Bool.random(using: &generator))
+            case ..<45: race()
+            case ..<55: if let subject = crowd.subject(&generator) { assign(subject) }
+            case ..<65: select("run-\(crowd.nextNumber())")
+            case ..<68: if let run = crowd.run(&generator) { select(run) }
+            case ..<78: if let subject = crowd.subject(&generator) { score(subject) }
+            case ..<81: appendLab()
+            case ..<95: if let subject = crowd.subject(&generator) { read(subject) }
+            default: page()
+            }
+        }
+    }
+
+    // MARK: Commands
+
+    private mutating func assign(_ subject: String, withKey: Bool = false) {
+        write(
+            .assigned(subject), "/v1/experiments/\(Stage.experiment)/assignments",
+            #"{"subjects":["\#(subject)"]}"#, idempotencyKey: withKey ? "assign-\(subject)" : nil)
+    }
+
+    /// The numbers of a pair go to two clients that ask at nearly the same time.
+    private mutating func race() {
+        assign("race-\(crowd.nextNumber() / 2)")
+    }
+
+    private mutating func select(_ run: String) {
+        write(
+            .selected(run), "/v1/selections",
+            """
+            {"function":"torture","experiment":"step","run":"\(run)","variants":["a","b"],\
+            "strategy":"weighted","weights":{"a":1,"b":2}}
+            """)
+    }
+
+    /// A score of a value that no other has, told from others by it or by an ID of its own.
+    private mutating func score(_ subject: String) {
+        let value = Int64(crowd.nextNumber())
+        let score =
+            #""experiment":"\#(Stage.experiment)","subject":"\#(subject)","name":"n","#
+            + #""value":\#(value)"#
+        switch Int.random(in: 0..<3, using: &generator) {
+        case 0: write(.scored(value), "/v1/scores", "{\(score)}", idempotencyKey: "score-\(value)")
+        case 1:
+            let id = eventID()
+            write(.event(id), "/v1/scores", #"{\#(score),"id":"\#(id)"}"#, eventID: id)
+        default:
+            let id = eventID()
+            write(
+                .event(id), "/v1/events",
+                #"{"type":"ScoreRecorded","data":{\#(score)},"id":"\#(id)"}"#, eventID: id)
+        }
+    }
+
+    private mutating func appendLab() {
+        let id = eventID()
+        write(
+            .event(id), "/v1/events",
+            """
+            {"type":"LabCreated","data":{"metadata":{"id":"lab-\(crowd.nextNumber())"}},\
+            "id":"\(id)"}
+            """, eventID: id)
+    }
+
+    private mutating func eventID() -> String {
+        EventID(at: .now, using: &generator).description
+    }
+
+    /// Repeats a command until it is answered, each time at another node.
+    private mutating func write(
+        _ effect: Effect, _ path: String, _ body: String, idempotencyKey: String? = nil,
+        eventID: String? = nil
+    ) {
+        let headers = idempotencyKey.map { [("Idempotency-Key", $0)] } ?? []
+        let deadline = ContinuousClock.now + Self.patience
+        var delay = Duration.milliseconds(10)
+        while true {
+            let outcome = send(
+                .write(effect), "POST", path, headers, body, key: idempotencyKey ?? eventID,
+                fact: { json in
+                    let item = json["assignments"]?.array?.first ?? json
+                    guard let position = item["position"]?.integer else { return nil }
+                    let isVariant = effect.description.first == "a" || path.hasSuffix("selections")
+                    return Fact(
+                        position: position, variant: isVariant ? item["variant"]?.string : nil)
+                })
+            if case .unknown = outcome, ContinuousClock.now < deadline {
+                crowd.pause(delay)
+                delay = min(delay * 2, .milliseconds(300))
+            } else {
+                return
+            }
+        }
+    }
+
+    // MARK: Reading
+
+    private mutating func read(_ subject: String) {
+        var minPosition: Int64?
+        var headers: [(String, String)] = []
+        if Bool.random(using: &generator) {
+            minPosition = position
+            headers = [("X-Ledger-Min-Position", "\(position)")]
+        }
+        send(
+            .read(.assigned(subject)), "POST", "/v1/experiments/\(Stage.experiment)/assignments",
+            headers, #"{"subjects":["\#(subject)"],"assign":false}"#, minPosition: minPosition,
+            fact: { json in
+                let item = json["assignments"]?.array?.first
+                guard let variant = item?["variant"]?.string,
+                    let position = item?["position"]?.integer
+                else { return nil }
+                return Fact(position: position, variant: variant)
+            })
+    }
+
+    private mutating func page() {
+        let limit = Int.random(in: 1...50, using: &generator)
+        let after = Int64.random(in: 0...max(0, position), using: &generator)
+        let minPosition = Bool.random(using: &generator) ? position : nil
+        let wait = minPosition.map { "&min_position=\($0)" } ?? ""
+        send(
+            .page(after: after, limit: limit), "GET",
+            "/v1/events?after=\(after)&limit=\(limit)\(wait)", [], nil, minPosition: minPosition,
+            fact: { _ in nil })
+    }
+
+    // MARK: Requests
+
+    private static let timeoutMilliseconds = 6_000
+
+    /// Sends a request to a node and writes down what came of it.
+    @discardableResult
+    private mutating func send(
+        _ request: Operation.Request, _ method: String, _ path: String,
+        _ headers: [(String, String)], _ body: String?, key: String? = nil,
+        minPosition: Int64? = nil, fact: (JSONValue) -> Fact?
+    ) -> Operation.Outcome {
+        let node = Int.random(in: 0..<crowd.urls.count, using: &generator)
+        let invoked = crowd.clock.now
+        let outcome: Operation.Outcome
+        do throws(CurlError) {
+            let response = try transfer.perform(
+                Request(
+                    method: method, url: crowd.urls[node] + path,
+                    headers: headers + [("Authorization", "Bearer \(crowd.key)")],
+                    body: body.map { Array($0.utf8) },
+                    timeoutMilliseconds: Self.timeoutMilliseconds,
+                    connectTimeoutMilliseconds: Self.timeoutMilliseconds))
+            outcome = Self.outcome(of: response, to: request, fact: fact)
+        } catch { outcome = .unknown(error.description) }
+        if case .answered(let answer) = outcome {
+            position = max(position, answer.position ?? 0, answer.fact?.position ?? 0)
+        }
+        crowd.record(
+            Operation(
+                client: number, node: node, invoked: invoked, completed: crowd.clock.now,
+                request: request, key: key, minPosition: minPosition, outcome: outcome))
+        return outcome
+    }
+
+    private static func outcome(
+        of response: Response, to request: Operation.Request, fact: (JSONValue) -> Fact?
+    ) -> Operation.Outcome {
+        let text = String(decoding: response.body.prefix(500), as: UTF8.self)
+        switch response.status {
+        case 200..<300: break
+        case 400..<500: return .refused("\(response.status) \(text)")
+        default: return .unknown("\(response.status) \(text)")
+        }
+        var answer = Answer(
+            position: response.head.header("X-Ledger-Position").flatMap { Int64($0) },
+            body: response.body)
+        if case .page = request {
+            answer.lines = response.body.split(separator: UInt8(ascii: "\n"))
+                .map { MerkleFrontier.leaf(Array($0)) }
+        } else {
+            guard let json = try? JSONValue.parse(response.body) else {
+                return .refused("\(response.status) without JSON: \(text)")
+            }
+            answer.fact = fact(json)
+        }
+        return .answered(answer)
+    }
+}

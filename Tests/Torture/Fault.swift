@@ -1,0 +1,124 @@
+import Glibc
+import Postgres
+import SeededRandomness
+import TestSupport
+
+/// Something bad that happens to a running ledger, and is over again after a while.
+package enum Fault: String, Sendable, CaseIterable {
+    /// The leader is killed, and started again.
+    case killLeader = "kill-leader"
+    /// A node that may lead or not is killed, and started again.
+    case killNode = "kill-node"
+    /// All nodes are killed at once.
+    case killAll = "kill-all"
+    /// The leader is stopped for longer than it takes another to lead, and goes on.
+    case pauseLeader = "pause-leader"
+    /// PostgreSQL is killed, and starts again.
+    case killDatabase = "kill-database"
+    /// The leader's connections to PostgreSQL break.
+    case cutDatabase = "cut-database"
+    /// The leader can't connect to PostgreSQL for a while; the others can.
+    case refuseDatabase = "refuse-database"
+    /// Between the leader and PostgreSQL all bytes wait, and arrive late.
+    case stallDatabase = "stall-database"
+    /// The connection breaks before the COMMIT arrives.
+    case loseCommit = "lose-commit"
+    /// The connection breaks as the COMMIT arrives.
+    case loseEither = "lose-either"
+    /// The connection breaks before the reply to the COMMIT arrives.
+    case loseReply = "lose-reply"
+    /// The leader's transaction stops halfway, and goes on late.
+    case stallCommit = "stall-commit"
+    /// The other nodes hear nothing from the leader.
+    case stallNodes = "stall-nodes"
+    /// The other nodes can't connect to the leader.
+    case refuseNodes = "refuse-nodes"
+
+    /// Whether it means something to a node that is alone.
+    package var needsOthers: Bool { self == .stallNodes || self == .refuseNodes }
+
+    /// Lets it happen, and waits until it is over; a remark if it could not.
+    func inflict(
+        on stage: Stage, _ generator: inout SeededGenerator
+    ) throws -> String? {
+        switch self {
+        case .killDatabase: stage.killDatabase()
+        case .killAll:
+            for node in stage.nodes { node.end(SIGKILL) }
+            for node in stage.nodes { try node.start() }
+        case .killNode:
+            if let node = stage.nodes.randomElement(using: &generator) {
+                try kill(node, &generator)
+            }
+        default: return try inflict(on: stage.leader(), &generator)
+        }
+        return nil
+    }
+
+    private func inflict(
+        on leader: Node, _ generator: inout SeededGenerator
+    ) throws -> String? {
+        switch self {
+        case .killLeader: try kill(leader, &generator)
+        case .pauseLeader:
+            leader.signal(SIGSTOP)
+            wait(seconds: 8...10, &generator)
+            leader.signal(SIGCONT)
+        case .cutDatabase:
+            for _ in 0..<Int.random(in: 1...4, using: &generator) {
+                leader.database.cut()
+                wait(seconds: 0...0.4, &generator)
+            }
+        case .refuseDatabase: hold(leader.database.refuse, leader.database, &generator)
+        case .stallDatabase: hold(leader.database.stall, leader.database, &generator)
+        case .stallNodes: hold(leader.entrance.stall, leader.entrance, &generator)
+        case .refuseNodes: hold(leader.entrance.refuse, leader.entrance, &generator)
+        case .loseCommit: return trap(.beforeCommit, leader, &generator)
+        case .loseEither: return trap(.amidCommit, leader, &generator)
+        case .loseReply: return trap(.afterCommit, leader, &generator)
+        case .stallCommit: return trap(.stalledCopy, leader, &generator)
+        case .killNode, .killAll, .killDatabase: break
+        }
+        return nil
+    }
+
+    private func wait(
+        seconds: ClosedRange<Double>, _ generator: inout SeededGenerator
+    ) {
+        let duration = Duration.seconds(Double.random(in: seconds, using: &generator))
+        _ = Signal().wait(timeout: duration)
+    }
+
+    private func kill(_ node: Node, _ generator: inout SeededGenerator) throws {
+        node.end(SIGKILL)
+        wait(seconds: 0...3, &generator)
+        try node.start()
+    }
+
+    private func hold(
+        _ begin: () -> Void, _ proxy: FaultyProxy, _ generator: inout SeededGenerator
+    ) {
+        begin()
+        wait(seconds: 1...9, &generator)
+        // What waits arrives late, or never.
+        if Bool.random(using: &generator) { proxy.cut() }
+        proxy.resume()
+    }
+
+    /// Statements that only the sequencer's transactions have.
+    private static let bait = "advance_head"
+
+    private func trap(
+        _ trap: FaultyProxy.Trap, _ leader: Node, _ generator: inout SeededGenerator
+    ) -> String? {
+        defer { leader.database.resume() }
+        for _ in 0..<(trap == .stalledCopy ? 1 : Int.random(in: 1...3, using: &generator)) {
+            leader.database.arm(trap, bait: Self.bait)
+            guard leader.database.waitUntilSprung(timeout: .seconds(10)) else {
+                return "no commit ran into the trap"
+            }
+            if trap == .stalledCopy { wait(seconds: 3...9, &generator) }
+        }
+        return nil
+    }
+}

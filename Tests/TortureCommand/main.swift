@@ -1,0 +1,1 @@
+LedgerTorture.main()
