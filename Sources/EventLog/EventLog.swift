@@ -156,25 +156,31 @@ package final class EventLog: Sendable {
         let missing = view.cached(keys(), into: &found)
         let looked = try await reader.placements(missing)
         recall.withLock { $0.lookedUp(found: looked.count) }
-        view.remember(looked)
+        view.remember(looked.known(at: view.position))
         return known()
     }
 
     /// A subject's place in a managed experiment that is asked for.
     package typealias Question = (experiment: ResourceID, subject: String)
 
-    /// The variants that subjects have, without giving any a new one.
-    package func assignments(_ asked: [Question]) async throws -> [AssignmentAnswer] {
+    /// The variants that subjects have at the position that is known here, without giving any a new
+    /// one.
+    package func assignments(
+        _ asked: [Question]
+    ) async throws -> (answers: [AssignmentAnswer], position: Int64) {
         let (state, position) = view.snapshot
         let active = asked.filter { state.experiments[$0.experiment]?.status == .active }
         var found: [UnitKey: Placement] = [:]
         let missing = view.cached(Self.keys(active), into: &found)
         if !missing.isEmpty {
-            let looked = try await reader.placements(missing)
+            let looked = try await reader.placements(missing).known(at: position)
             view.remember(looked)
             found.merge(looked) { cached, _ in cached }
         }
-        return state.answers(to: asked, existing: found, position: position)
+        // An answer shows the log at one position, and what was cached may have come since.
+        let answers = state.answers(
+            to: asked, existing: found.known(at: position), position: position)
+        return (answers, position)
     }
 
     /// The variants that subjects had at a position.
@@ -213,6 +219,14 @@ package final class EventLog: Sendable {
         sequencer.stop()
         view.beginClosing()
         reader.pool.shutdown()
+    }
+}
+
+extension [UnitKey: Placement] {
+    /// Those that were there at a position; the database may be ahead of what is known here.
+    fileprivate func known(at position: Int64) -> Self {
+        allSatisfy { $0.value.position <= position }
+            ? self : filter { $0.value.position <= position }
     }
 }
 

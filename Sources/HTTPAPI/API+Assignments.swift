@@ -17,12 +17,11 @@ extension API {
                 let context = try request.context(actor, body: body, answer: Self.answer)
                 return Self.response(try await assign(id, asked.subjects, context))
             }
-            let answers = try await read(
-                asked.subjects.map { (id, $0) }, request)
+            let (answers, position) = try await read(asked.subjects.map { (id, $0) }, request)
             if answers.contains(where: { $0.reason == .notFound }) {
                 throw Refusal.unknownExperiment(id.text)
             }
-            return Response(json: Self.answer(answers))
+            return Response(json: Self.answer(answers), at: position)
         }
         router.post("/v1/assignments") { request, context in
             _ = try authorize(request, .reader)
@@ -71,8 +70,9 @@ extension API {
         guard problems.list.isEmpty, let subject else { throw Refusal.invalid(problems.list) }
         try request.check(assign: assign)
         guard assign else {
-            let answers = try await read(ids.map { (experiment: $0, subject: subject) }, request)
-            return Response(json: Self.answer(answers, byExperiment: true))
+            let (answers, position) = try await read(
+                ids.map { (experiment: $0, subject: subject) }, request)
+            return Response(json: Self.answer(answers, byExperiment: true), at: position)
         }
         let actor = try authorize(request, .assigner)
         let context = try request.context(actor, body: body) {
@@ -133,9 +133,9 @@ extension API {
 
     private func read(
         _ asked: [EventLog.Question], _ request: Request
-    ) async throws -> [AssignmentAnswer] {
+    ) async throws -> (answers: [AssignmentAnswer], position: Int64) {
         if let position = try await asOf(request) {
-            return try await log.assignments(asked, asOf: position)
+            return (try await log.assignments(asked, asOf: position), position)
         }
         return try await log.assignments(asked)
     }
@@ -156,7 +156,7 @@ extension API {
         return Response(
             json: listPage(made, next: next, position: position) { writer, item in
                 writer.assignment(item.1, item.0)
-            })
+            }, at: position)
     }
 
     private func list(subject: String, _ request: Request) async throws -> Response {
@@ -183,7 +183,7 @@ extension API {
                 writer.key("position")
                 writer.integer(item.1.position)
                 writer.endObject()
-            })
+            }, at: position)
     }
 
     // MARK: Answers

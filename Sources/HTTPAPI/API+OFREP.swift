@@ -34,7 +34,8 @@ extension API {
             return Response(json: Self.flag([answer]))
         }
         guard asked.assign else {
-            return Response(json: Self.flag(try await log.assignments([(id, subject)])))
+            let (answers, position) = try await log.assignments([(id, subject)])
+            return Response(json: Self.flag(answers), at: position)
         }
         let context = try request.context(actor, body: body) { Self.flag($0.assignments).bytes }
         let receipt = try await log.assign(id, [subject], context: context)
@@ -64,10 +65,11 @@ extension API {
         let context = try request.context(actor, body: body) { Self.flags($0.assignments).bytes }
         if context.idempotency == nil {
             // Most who ask poll: what they have is read without troubling the sequencer.
-            let answers = try await log.assignments(experiments.map { ($0.id, subject) })
+            let (answers, position) = try await log.assignments(
+                experiments.map { ($0.id, subject) })
             if !asked.assign || !answers.contains(where: { $0.reason == .notAssigned }) {
                 let flags = Self.flags(answers)
-                return Response(json: flags).tagged(flags.bytes, for: request)
+                return Response(json: flags, at: position).tagged(flags.bytes, for: request)
             }
         }
         let receipt = try await log.sequencer.submit(

@@ -22,7 +22,7 @@ extension API {
             let head = try await asOf(request) ?? log.view.position
             let events = try await log.reader.selections(of: try context.part("run"), through: head)
             return Response(
-                json: listPage(events, next: nil, position: head) { $0.selected($1) })
+                json: listPage(events, next: nil, position: head) { $0.selected($1) }, at: head)
         }
         let experiment = "/v1/functions/:function/experiments/:name"
         router.get("\(experiment)/selections") { request, context in
@@ -72,7 +72,7 @@ extension API {
             next = selected.run
         }
         return Response(
-            json: listPage(Array(page), next: next, position: head) { $0.selected($1) })
+            json: listPage(Array(page), next: next, position: head) { $0.selected($1) }, at: head)
     }
 
     private func readSelection(
@@ -104,7 +104,7 @@ extension API {
         // A key that was taken out has an event, and no entry.
         let present = entries.filter { $0.change.variant != nil }
         return Response(
-            json: listPage(present, next: next, position: head) { $0.entry($1) })
+            json: listPage(present, next: next, position: head) { $0.entry($1) }, at: head)
     }
 
     fileprivate typealias RolloutItem = (position: Int64, change: RolloutChanged)

@@ -24,6 +24,12 @@ extension Response {
         self.init(status: status, bytes: json.bytes, type: type)
     }
 
+    /// What the log said at a position: all up to it, and nothing beyond.
+    init(json: JSONWriter, at position: Int64) {
+        self.init(json: json)
+        headers[.ledgerPosition] = "\(position)"
+    }
+
     /// The document as the client wants it: YAML where it accepts that and not JSON.
     init(
         status: HTTPResponse.Status = .ok, document: JSONWriter, for request: Request
