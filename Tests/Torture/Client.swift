@@ -33,7 +33,9 @@ struct Client {
             case ..<68: if let run = crowd.run(&generator) { select(run) }
             case ..<78: if let subject = crowd.subject(&generator) { score(subject) }
             case ..<81: appendLab()
-            case ..<95: if let subject = crowd.subject(&generator) { read(subject) }
+            case ..<88: if let subject = crowd.subject(&generator) { read(subject) }
+            case ..<95:
+                read("race-\((crowd.lastNumber - Int.random(in: 0..<12, using: &generator)) / 2)")
             default: page()
             }
         }

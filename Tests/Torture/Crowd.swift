@@ -40,7 +40,8 @@ final class Crowd: Sendable {
     /// One that no other command of the run gets.
     func nextNumber() -> Int { numbers.add(1, ordering: .relaxed).oldValue }
 
-    var firstFreeNumber: Int { numbers.load(ordering: .relaxed) }
+    /// The next number.
+    var lastNumber: Int { numbers.load(ordering: .relaxed) }
 
     // MARK: Ending
 

@@ -50,14 +50,16 @@ package enum Fault: String, Sendable, CaseIterable {
             if let node = stage.nodes.randomElement(using: &generator) {
                 try kill(node, &generator)
             }
-        default: return try inflict(on: stage.leader(), &generator)
+        case .loseCommit: return try trap(.beforeCommit, stage, &generator)
+        case .loseEither: return try trap(.amidCommit, stage, &generator)
+        case .loseReply: return try trap(.afterCommit, stage, &generator)
+        case .stallCommit: return try trap(.stalledCopy, stage, &generator)
+        default: try inflict(on: stage.leader(), &generator)
         }
         return nil
     }
 
-    private func inflict(
-        on leader: Node, _ generator: inout SeededGenerator
-    ) throws -> String? {
+    private func inflict(on leader: Node, _ generator: inout SeededGenerator) throws {
         switch self {
         case .killLeader: try kill(leader, &generator)
         case .pauseLeader:
@@ -73,13 +75,8 @@ package enum Fault: String, Sendable, CaseIterable {
         case .stallDatabase: hold(leader.database.stall, leader.database, &generator)
         case .stallNodes: hold(leader.entrance.stall, leader.entrance, &generator)
         case .refuseNodes: hold(leader.entrance.refuse, leader.entrance, &generator)
-        case .loseCommit: return trap(.beforeCommit, leader, &generator)
-        case .loseEither: return trap(.amidCommit, leader, &generator)
-        case .loseReply: return trap(.afterCommit, leader, &generator)
-        case .stallCommit: return trap(.stalledCopy, leader, &generator)
-        case .killNode, .killAll, .killDatabase: break
+        default: break
         }
-        return nil
     }
 
     private func wait(
@@ -109,12 +106,14 @@ package enum Fault: String, Sendable, CaseIterable {
     private static let bait = "advance_head"
 
     private func trap(
-        _ trap: FaultyProxy.Trap, _ leader: Node, _ generator: inout SeededGenerator
-    ) -> String? {
-        defer { leader.database.resume() }
+        _ trap: FaultyProxy.Trap, _ stage: Stage, _ generator: inout SeededGenerator
+    ) throws -> String? {
         for _ in 0..<(trap == .stalledCopy ? 1 : Int.random(in: 1...3, using: &generator)) {
-            leader.database.arm(trap, bait: Self.bait)
-            guard leader.database.waitUntilSprung(timeout: .seconds(10)) else {
+            // Another one each time: a broken connection is enough to lose the lead.
+            let database = try stage.leader().database
+            defer { database.resume() }
+            database.arm(trap, bait: Self.bait)
+            guard database.waitUntilSprung(timeout: .seconds(5)) else {
                 return "no commit ran into the trap"
             }
             if trap == .stalledCopy { wait(seconds: 3...9, &generator) }

@@ -80,7 +80,7 @@ package final class Torture {
         }
         crowd.stop()
         for thread in threads { thread.join() }
-        firstNumber = crowd.firstFreeNumber | 1 + 1
+        firstNumber = crowd.lastNumber | 1 + 1
         history += crowd.history
         findings += check()
         return RoundReport(
