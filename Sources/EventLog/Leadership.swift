@@ -12,10 +12,10 @@ package enum Leadership {
             SET enable_seqscan = off;
             SET enable_bitmapscan = off;
             SET plan_cache_mode = force_generic_plan;
-            SET tcp_keepalives_idle = 10;
-            SET tcp_keepalives_interval = 5;
-            SET tcp_keepalives_count = 4;
-            SET tcp_user_timeout = 30000;
+            SET tcp_keepalives_idle = 5;
+            SET tcp_keepalives_interval = 2;
+            SET tcp_keepalives_count = 3;
+            SET tcp_user_timeout = 10000;
             SET client_min_messages = warning
             """)
         return connection

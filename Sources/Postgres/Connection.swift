@@ -15,17 +15,32 @@ package final class Connection {
     var steps: [PipelineStep] = []
 
     /// Connects, trying for at most `timeout`.
+    ///
+    /// Of several hosts the one that took the last connection is tried first; the others follow in
+    /// their order, each with a share of the time.
     package init(
         _ conninfo: String, applicationName: String, timeout: Duration = .seconds(10)
     ) throws(PostgresError) {
         let deadline = ContinuousClock.now + timeout
-        handle = try Self.start(conninfo, applicationName: applicationName)
-        do {
-            try finishConnecting(until: deadline)
-        } catch {
-            close()
-            throw error
+        let list = HostList(conninfo)
+        let order = LastHost.order(conninfo, count: list.hosts.count)
+        var refusals: [(host: String, error: PostgresError)] = []
+        for (tried, index) in order.enumerated() {
+            let host = list.hosts[index]
+            do throws(PostgresError) {
+                handle = try Self.start(
+                    host.settings, isUnparsed: list.isUnparsed, applicationName: applicationName)
+                try finishConnecting(
+                    until: list.deadline(left: order.count - tried, of: deadline))
+                if order.count > 1 { LastHost.remember(index, for: conninfo) }
+                return
+            } catch {
+                close()
+                broken = false
+                refusals.append((host.name, error))
+            }
         }
+        throw Self.summary(refusals)
     }
 
     deinit { close() }
@@ -53,23 +68,43 @@ package final class Connection {
 // MARK: Connecting
 
 extension Connection {
-    /// What `conninfo` may override, and what it may not.
+    /// What a connection string may override, and what it may not.
     private static func start(
-        _ conninfo: String, applicationName: String
+        _ target: [HostList.Setting], isUnparsed: Bool, applicationName: String
     ) throws(PostgresError) -> OpaquePointer {
-        // A dead peer is noticed in half a minute instead of the kernel's quarter of an hour.
-        let settings = [
-            ("keepalives_idle", "10"), ("keepalives_interval", "5"), ("keepalives_count", "4"),
-            ("tcp_user_timeout", "30000"), ("dbname", conninfo),
-            ("application_name", applicationName), ("client_encoding", "UTF8"),
-        ]
-        let keywords = settings.map { strdup($0.0) }
-        let values = settings.map { strdup($0.1) }
+        // A dead peer is noticed in ten seconds instead of the kernel's quarter of an hour.
+        let settings =
+            [
+                ("keepalives_idle", "5"), ("keepalives_interval", "2"), ("keepalives_count", "3"),
+                ("tcp_user_timeout", "10000"),
+            ] + target + [("application_name", applicationName), ("client_encoding", "UTF8")]
+        let keywords = settings.map { strdup($0.keyword) }
+        let values = settings.map { strdup($0.value) }
         defer { for text in keywords + values { free(text) } }
         let handle = PQconnectStartParams(
-            keywords.map { UnsafePointer($0) } + [nil], values.map { UnsafePointer($0) } + [nil], 1)
+            keywords.map { UnsafePointer($0) } + [nil], values.map { UnsafePointer($0) } + [nil],
+            isUnparsed ? 1 : 0)
         guard let handle else { throw PostgresError(.connection, "out of memory") }
         return handle
+    }
+
+    /// What became of each host; the error itself where there is only one.
+    private static func summary(
+        _ refusals: [(host: String, error: PostgresError)]
+    ) -> PostgresError {
+        guard refusals.count > 1 else {
+            return refusals.first?.error ?? PostgresError(.connection, "no host is named")
+        }
+        let words = refusals.map { refusal in
+            // The rest is a hint for beginners, and the host's name comes first anyway.
+            let line = refusal.error.message.prefix { !$0.isNewline }
+            let isNamed = line.hasPrefix("connection to server ")
+            let said = isNamed ? line.firstRange(of: " failed: ")?.upperBound : nil
+            return "\(refusal.host): \(line[(said ?? line.startIndex)...])"
+        }
+        return PostgresError(
+            .connection,
+            "none of \(refusals.count) hosts can be used: " + words.joined(separator: "; "))
     }
 
     private func finishConnecting(until deadline: ContinuousClock.Instant) throws(PostgresError) {
