@@ -126,7 +126,8 @@ struct Serve: AsyncParsableCommand {
         defer { results.pool.shutdown() }
         let api = API(
             log: log, results: results, dispatchers: duties.dispatchers, notary: notary,
-            metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey, sharesDatabase: !isAlone)
+            metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey,
+            sharesDatabase: !isAlone)
         defer { api.stop() }
         try await listen(api, log, duties, notary, settings, logger, isAlone: isAlone)
         logger.notice("stopped", metadata: ["position": "\(log.view.position)"])

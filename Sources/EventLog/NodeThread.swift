@@ -2,6 +2,7 @@ import Domain
 import Glibc
 import Logging
 import Postgres
+import Proof
 
 /// The thread of a node that shares its database with others: stands by until it may lead, leads
 /// until another node does, and stands by again.
@@ -25,6 +26,8 @@ final class NodeThread: @unchecked Sendable {
     private static let attemptInterval = Duration.milliseconds(250)
     /// Leaves a busy leader's commits time to gather.
     private static let stepInterval = Duration.milliseconds(10)
+    /// Leaves others the time to lead what this node may not.
+    private static let refusalInterval = Duration.seconds(5)
     private static let retryDelay = Duration.milliseconds(200)
     /// Before a node that was not admitted tries again: until then another may lead.
     private static let refusedDelay = Duration.seconds(30)
@@ -93,8 +96,7 @@ final class NodeThread: @unchecked Sendable {
         }
         let (state, position) = view.snapshot
         guard head != view.head else { return }
-        if head.position < position {
-            // Only a failover to a replica that lacked commits does this.
+        guard try isContinued(by: head, connection) else {
             sequencer.logger.error(
                 "the database has lost events",
                 metadata: ["known": "\(position)", "found": "\(head.position)"])
@@ -109,17 +111,27 @@ final class NodeThread: @unchecked Sendable {
         sequencer.metrics.epoch.set(Double(head.epoch))
     }
 
+    /// Whether the log up to a head begins with all that this node has seen of it. Only a failover
+    /// to a replica that lacked commits makes it another.
+    private func isContinued(by head: Head, _ connection: Connection) throws -> Bool {
+        let known = view.head
+        guard head.position >= known.position else { return false }
+        // Whoever leads, appends only.
+        guard head.epoch != known.epoch else { return true }
+        let root = try TreeReader.root(
+            size: UInt64(known.position), head: UInt64(head.position), connection)
+        return root == known.frontier.root
+    }
+
     // MARK: Leading
 
     /// Leads over a session that has the lock, until another node leads or the ledger stops.
     private func lead(_ connection: Connection) throws {
         try connection.execute("UNLISTEN ledger")
-        let head = try Head.beginEpoch(connection, url: url)
+        let (head, tiles) = try beginEpoch(connection)
         try catchUp(with: head, connection)
         view.setLeader(url)
         addressedEpoch = nil
-        let tiles = try Tiles.open(at: head, connection, sequencer.logger)
-        try admission(connection)
         // Their versions were of other nodes' time.
         view.forgetPlacements()
         // From here on the connection is the writer's.
@@ -129,6 +141,22 @@ final class NodeThread: @unchecked Sendable {
                 head: head, state: view.snapshot.state,
                 tiles: tiles)
         ).run()
+    }
+
+    /// Begins an epoch, once the log is found to be one that may be led.
+    private func beginEpoch(_ connection: Connection) throws -> (Head, TreeTiles) {
+        while true {
+            let before = try Head.read(connection)
+            let tiles = try Tiles.open(at: before, connection, sequencer.logger)
+            do { try admission(connection) } catch {
+                sequencer.logger.error("may not lead", metadata: ["reason": "\(error)"])
+                nextAttempt = .now + Self.refusalInterval
+                throw error
+            }
+            let head = try Head.beginEpoch(connection, url: url)
+            // Until its epoch was over, the leader before could have appended something.
+            if head.position == before.position { return (head, tiles) }
+        }
     }
 }
 

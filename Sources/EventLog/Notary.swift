@@ -86,7 +86,8 @@ package final class Notary: Sendable {
             throw NotaryError.refused(
                 "this log's checkpoints are signed by \(stored.verifierKey), and the signing key "
                     + "here is \(verifierKey). Name the log's own key with --signing-key; or, where "
-                    + "it is lost, say --replace-signing-key, and tell everyone who checks this log")
+                    + "it is lost, say --replace-signing-key, and tell everyone who checks this log"
+            )
         }
         return stored
     }

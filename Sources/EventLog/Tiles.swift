@@ -85,7 +85,8 @@ package enum Tiles {
                 throw CorruptLogError(
                     description: "the tree over the log's \(head.position) events is not the one "
                         + "that the head row keeps: an event, a tile or the head was changed. "
-                        + "Nothing is appended to such a log; `ledger verify` says where it is wrong")
+                        + "Nothing is appended to such a log; `ledger verify` says where it is wrong"
+                )
             }
             try connection.execute("COMMIT")
         } catch {

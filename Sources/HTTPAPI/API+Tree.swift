@@ -48,8 +48,8 @@ extension API {
     /// The newest checkpoint: of the leader one that covers all that is committed now.
     private func checkpoint() async throws -> StoredCheckpoint {
         if let notary, log.isLeading {
-            do { return try await notary.checkpoint(covering: log.view.position) } catch
-                NotaryError.notLeading
+            do { return try await notary.checkpoint(covering: log.view.position) } catch NotaryError
+                .notLeading
             {
                 // Another node leads from now on, and what is signed is in the database.
             }
@@ -112,7 +112,8 @@ extension API {
 
     /// The size of the tree that a proof is for, by default the latest checkpoint's; and how many
     /// events are committed.
-    private func size(_ name: String, _ request: Request) async throws -> (size: Int64, head: Int64) {
+    private func size(_ name: String, _ request: Request) async throws -> (size: Int64, head: Int64)
+    {
         let head = log.view.position
         if let size = try request.integer(name, in: 1...Int64.max) {
             try Self.refuse(size, beyond: head)

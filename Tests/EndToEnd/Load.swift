@@ -3,6 +3,7 @@ import EventLog
 import JSON
 import Postgres
 import Synchronization
+import TestSupport
 import Testing
 
 /// One ledger, under the URLs of its nodes.

@@ -106,6 +106,46 @@ struct NodesTests {
         #expect(throws: PostgresError.self) { try frozen.query("SELECT 1") }
     }
 
+    @Test("a node that may not lead leaves it to others, and tells why")
+    func refused() async throws {
+        let database = try TestDatabase()
+        let first = try EventLog.open(
+            conninfo: database.conninfo, metrics: .init(), logger: .silent)
+        defer { first.stop() }
+        struct Refused: Error {}
+        first.join(url: "http://first") { _ in throw Refused() }
+        let second = try join(database, "second")
+        defer { second.stop() }
+        _ = try await leader(of: [second])
+        #expect(!first.isLeading)
+        #expect(second.epoch == 1)
+    }
+
+    @Test("a database that comes back with another past is read anew, not read on")
+    func lostEvents() async throws {
+        let database = try TestDatabase()
+        let first = try database.lead()
+        try await first.createExperiment("HERO")
+        let node = try EventLog.open(
+            conninfo: database.conninfo, metrics: .init(), logger: .silent)
+        first.stop()
+        // As a replica that lacked the last events would be, after others were recorded there.
+        try database.execute(
+            """
+            ALTER TABLE ledger.events DISABLE TRIGGER ALL;
+            DELETE FROM ledger.events;
+            UPDATE ledger.head SET position = 0, frontier = '', recorded_at = 'epoch'
+            """)
+        let second = try database.lead()
+        defer { second.stop() }
+        try await second.createExperiment("OTHER", variants: ["A", "B", "C", "D", "E", "F", "G"])
+        #expect(second.view.position > node.view.position)
+        node.join(url: "http://node")
+        defer { node.stop() }
+        #expect(await node.view.wait(for: second.view.position, patience: .seconds(20)))
+        #expect(node.view.snapshot.state == second.view.snapshot.state)
+    }
+
     @Test("what is asked of two nodes, while sessions break and leaders change, is recorded once")
     func changesOfLeader() async throws {
         let database = try TestDatabase()
