@@ -87,7 +87,11 @@ package final class EventLog: Sendable {
         view.publish(try EventReader.state(through: head.position, connection), head)
         metrics.headPosition.set(Double(head.position))
         metrics.epoch.set(Double(head.epoch))
-        let pool = ConnectionPool(conninfo: conninfo, size: readers, name: "ledger reader")
+        let pool = ConnectionPool(conninfo: conninfo, size: readers, name: "ledger reader") {
+            connection throws(PostgresError) in
+            // To compile a query that reads a few rows by an index takes longer than to run it.
+            try connection.execute("SET jit = off")
+        }
         return EventLog(
             view: view,
             sequencer: Sequencer(

@@ -6,12 +6,14 @@ package enum Leadership {
     package static func connect(_ conninfo: String) throws(PostgresError) -> Connection {
         let connection = try Connection(conninfo, applicationName: "ledger sequencer")
         // A host that vanished must not hold the leader's lock for hours: the server looks too.
-        // Plans are made once and kept, when the log may still be empty: never a scan of it all.
+        // Plans are made once and kept, when the log may still be empty: never a scan of it all. (Where
+        // nothing but a scan is left, its cost on paper would have it compiled each time.)
         try connection.execute(
             """
             SET enable_seqscan = off;
             SET enable_bitmapscan = off;
             SET plan_cache_mode = force_generic_plan;
+            SET jit = off;
             SET tcp_keepalives_idle = 5;
             SET tcp_keepalives_interval = 2;
             SET tcp_keepalives_count = 3;

@@ -7,7 +7,8 @@ import Proof
 /// The thread of a node that shares its database with others: stands by until it may lead, leads
 /// until another node does, and stands by again.
 ///
-/// Standing by it keeps the view close behind the log: a NOTIFY wakes it, and a clock behind that.
+/// Standing by it keeps the view close behind the log: by a clock while events come, and woken by a
+/// NOTIFY once they have stopped, for a wake per commit would cost a busy leader more than it is worth.
 /// It asks for the leader's lock all the while, which PostgreSQL gives out once the leader's session
 /// is over; the session of a leader that has fallen silent it ends itself.
 final class NodeThread: @unchecked Sendable {
@@ -19,15 +20,17 @@ final class NodeThread: @unchecked Sendable {
     private let url: String
     private let admission: EventLog.Admission
     private var nextAttempt = ContinuousClock.now
+    private var lastMove = ContinuousClock.now
+    private var isListening = false
     /// The epoch whose leader's address is known.
     private var addressedEpoch: Int64?
 
     /// Between two attempts to get the lock.
     private static let attemptInterval = Duration.milliseconds(250)
-    /// Leaves a busy leader's commits time to gather.
-    private static let stepInterval = Duration.milliseconds(10)
-    /// Leaves others the time to lead what this node may not.
-    private static let refusalInterval = Duration.seconds(5)
+    /// Between two looks at the log of a busy leader.
+    private static let stepInterval = Duration.milliseconds(15)
+    /// Without an event for so long, it waits to be woken.
+    private static let idleAfter = Duration.seconds(1)
     private static let retryDelay = Duration.milliseconds(200)
     /// Before a node that was not admitted tries again: until then another may lead.
     private static let refusedDelay = Duration.seconds(30)
@@ -44,12 +47,12 @@ final class NodeThread: @unchecked Sendable {
         while !sequencer.isStopping {
             do {
                 let connection = try Leadership.connect(conninfo)
-                try connection.execute("LISTEN ledger")
+                isListening = false
                 sequencer.setStatus(.standby(trouble: nil))
                 try standBy(connection)
                 if !sequencer.isStopping { try lead(connection) }
             } catch {
-                if error is NotaryError || error is CorruptLogError {
+                if !(error is PostgresError) {
                     sequencer.logger.error(
                         "this node must not lead", metadata: ["error": "\(error)"])
                     nextAttempt = .now + Self.refusedDelay
@@ -66,25 +69,38 @@ final class NodeThread: @unchecked Sendable {
     /// Follows the log until this session has the leader's lock, or the ledger stops.
     private func standBy(_ connection: Connection) throws {
         while !sequencer.isStopping {
-            let started = ContinuousClock.now
-            if started >= nextAttempt {
-                nextAttempt = started + Self.attemptInterval
-                if try Leadership.tryLead(connection) { return }
+            let now = ContinuousClock.now
+            if now >= nextAttempt {
+                nextAttempt = now + Self.attemptInterval
+                if try Leadership.tryLead(connection) { break }
                 if try Leadership.endSilentSession(connection) {
                     sequencer.logger.warning("ended the session of a leader that fell silent")
-                    nextAttempt = started
+                    nextAttempt = now
                 }
             }
+            let before = view.head
             try catchUp(with: Head.read(connection), connection)
-            try wait(connection, since: started)
+            try wait(connection, hasMoved: view.head != before)
         }
+        if isListening { try connection.execute("UNLISTEN ledger") }
     }
 
-    private func wait(_ connection: Connection, since started: ContinuousClock.Instant) throws {
-        _ = try connection.notifications(
-            waiting: max(.zero, nextAttempt - .now), or: sequencer.stopSignal)
-        let pause = Self.stepInterval - (ContinuousClock.now - started)
-        if pause > .zero { sequencer.pause(pause) }
+    private func wait(_ connection: Connection, hasMoved: Bool) throws {
+        let now = ContinuousClock.now
+        if hasMoved { lastMove = now }
+        let isIdle = now - lastMove > Self.idleAfter
+        if isIdle != isListening {
+            try connection.execute(isIdle ? "LISTEN ledger" : "UNLISTEN ledger")
+            isListening = isIdle
+            // What came before the LISTEN wakes nobody.
+            return
+        }
+        if isListening {
+            _ = try connection.notifications(
+                waiting: max(.zero, nextAttempt - .now), or: sequencer.stopSignal)
+        } else {
+            sequencer.pause(Self.stepInterval)
+        }
     }
 
     /// Takes over what was committed up to a head.
@@ -127,7 +143,6 @@ final class NodeThread: @unchecked Sendable {
 
     /// Leads over a session that has the lock, until another node leads or the ledger stops.
     private func lead(_ connection: Connection) throws {
-        try connection.execute("UNLISTEN ledger")
         let (head, tiles) = try beginEpoch(connection)
         try catchUp(with: head, connection)
         view.setLeader(url)
@@ -148,11 +163,7 @@ final class NodeThread: @unchecked Sendable {
         while true {
             let before = try Head.read(connection)
             let tiles = try Tiles.open(at: before, connection, sequencer.logger)
-            do { try admission(connection) } catch {
-                sequencer.logger.error("may not lead", metadata: ["reason": "\(error)"])
-                nextAttempt = .now + Self.refusalInterval
-                throw error
-            }
+            try admission(connection)
             let head = try Head.beginEpoch(connection, url: url)
             // Until its epoch was over, the leader before could have appended something.
             if head.position == before.position { return (head, tiles) }
