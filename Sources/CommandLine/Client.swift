@@ -16,8 +16,8 @@ struct Limit: ExpressibleByArgument {
     }
 }
 
-/// Where the ledger is, who asks, and how answers are printed.
-struct ClientOptions: ParsableArguments {
+/// Which ledger to ask.
+struct ServerOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "The ledger's address, or LEDGER_URL; \(Self.defaultURL) if there is neither.",
@@ -27,13 +27,31 @@ struct ClientOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The key to ask with, or LEDGER_KEY.", valueName: "key"))
     var key: String?
 
+    static let defaultURL = "http://127.0.0.1:8080"
+
+    /// The address with no slash at its end.
+    var baseURL: String { Client.address(url ?? Environment.value(.url) ?? Self.defaultURL) }
+
+    func validate() throws {
+        guard Client.isAddress(baseURL) else {
+            throw ValidationError("The URL '\(baseURL)' must begin with http:// or https://.")
+        }
+    }
+
+    func client() -> Client {
+        Client(baseURL: baseURL, key: key ?? Environment.value(.key))
+    }
+}
+
+/// Which ledger to ask, and how to print what it answers.
+struct ClientOptions: ParsableArguments {
+    @OptionGroup var server: ServerOptions
+
     @Option(name: .shortAndLong, help: "How to print the answer.")
     var output: OutputFormat?
 
     @Flag(help: "The same as -o json.")
     var json = false
-
-    static let defaultURL = "http://127.0.0.1:8080"
 
     /// What was asked for, if anything was.
     var chosenFormat: OutputFormat? { json ? .json : output }
@@ -42,18 +60,9 @@ struct ClientOptions: ParsableArguments {
     var format: OutputFormat { chosenFormat ?? .table }
 
     /// The address with no slash at its end.
-    var baseURL: String {
-        var url = url ?? Environment.value(.url) ?? Self.defaultURL
-        while url.hasSuffix("/") {
-            url.removeLast()
-        }
-        return url
-    }
+    var baseURL: String { server.baseURL }
 
     func validate() throws {
-        guard baseURL.hasPrefix("http://") || baseURL.hasPrefix("https://") else {
-            throw ValidationError("The URL '\(baseURL)' must begin with http:// or https://.")
-        }
         if json, let output, output != .json {
             throw ValidationError("--json and -o \(output.rawValue) contradict each other.")
         }
@@ -66,9 +75,7 @@ struct ClientOptions: ParsableArguments {
         }
     }
 
-    func client() -> Client {
-        Client(baseURL: baseURL, key: key ?? Environment.value(.key))
-    }
+    func client() -> Client { server.client() }
 }
 
 /// A ledger server, asked over HTTP.
@@ -156,6 +163,17 @@ struct Client {
         return Request(
             method: method, url: Self.url(baseURL, path, details.query),
             headers: headers + details.headers, body: details.body)
+    }
+
+    /// An address without the slashes at its end.
+    static func address(_ url: String) -> String {
+        var url = url
+        while url.hasSuffix("/") { url.removeLast() }
+        return url
+    }
+
+    static func isAddress(_ url: String) -> Bool {
+        url.hasPrefix("http://") || url.hasPrefix("https://")
     }
 
     /// The URL with each part and parameter percent-encoded.

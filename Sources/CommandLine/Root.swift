@@ -21,6 +21,7 @@ struct Ledger: AsyncParsableCommand {
         subcommands: [
             Serve.self, Apply.self, Get.self, Assign.self, Select.self, Score.self, Results.self,
             Events.self, History.self, Keys.self, WebhookCommand.self,
-            RebuildCommand.self, VerifyCommand.self, Export.self, Import.self,
+            RebuildCommand.self, VerifyCommand.self, CheckpointCommand.self, ProofCommand.self,
+            VerifyProof.self, Export.self, Import.self,
         ])
 }

@@ -45,7 +45,7 @@ package enum LogExport {
         progress(Int(check.tree.size), Int(head.position))
         try connection.execute("COMMIT")
         check.compare(with: head)
-        if let finding = check.findings.first { throw DamagedLogError(finding: finding) }
+        if let finding = check.findings.first.first { throw DamagedLogError(finding: finding) }
         return TransferReport(
             tree: TreeHead(size: head.position, root: check.tree.root),
             duration: ContinuousClock.now - start)

@@ -119,9 +119,9 @@ package enum LogImport {
 
     /// Positions are the numbers of lines by now, so what is found names its line.
     private static func checkVersions(_ connection: Connection) throws {
-        var check = LogCheck()
-        try LogVerification.checkVersions(connection, &check)
-        let first = check.findings.min { ($0.position ?? 0) < ($1.position ?? 0) }
+        var findings = LogFindings()
+        try LogVerification.checkVersions(connection, &findings)
+        let first = findings.first.min { ($0.position ?? 0) < ($1.position ?? 0) }
         if let first { throw ImportError(line: first.position.map { Int($0) }, reason: first.text) }
     }
 }

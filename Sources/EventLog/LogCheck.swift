@@ -12,18 +12,39 @@ package struct LogFinding: Sendable, Equatable, CustomStringConvertible {
     package var description: String { position.map { "position \($0): \(text)" } ?? text }
 }
 
+/// The first things that are wrong, and how many there are.
+package struct LogFindings: Sendable {
+    /// Those about events, and those about the log as a whole.
+    private var aboutEvents: [LogFinding] = []
+    private var others: [LogFinding] = []
+    package private(set) var count = 0
+
+    static let kept = 100
+
+    /// Those about events first, in their order.
+    package var first: [LogFinding] {
+        aboutEvents.sorted { ($0.position ?? 0) < ($1.position ?? 0) } + others
+    }
+
+    mutating func add(_ position: Int64?, _ text: String) {
+        count += 1
+        let finding = LogFinding(position: position, text: text)
+        if position == nil {
+            if others.count < Self.kept { others.append(finding) }
+        } else if aboutEvents.count < Self.kept {
+            aboutEvents.append(finding)
+        }
+    }
+}
+
 /// Walks the log's events in order: computes the tree and checks what one pass can.
 ///
 /// What needs memory for every stream, the versions, is left to a query.
 struct LogCheck {
     private(set) var tree = MerkleFrontier()
-    /// The first findings.
-    private(set) var findings: [LogFinding] = []
-    private(set) var findingCount = 0
+    private(set) var findings = LogFindings()
     private(set) var recordedAt = Timestamp(microseconds: .min)
     private var position: Int64 = 0
-
-    static let findingsMax = 100
 
     /// Takes the next event; its line is what is hashed.
     mutating func add(_ event: StoredEvent, line: [UInt8]) {
@@ -42,12 +63,7 @@ struct LogCheck {
         tree.append(MerkleFrontier.leaf(line))
     }
 
-    mutating func find(_ position: Int64?, _ text: String) {
-        findingCount += 1
-        if findings.count < Self.findingsMax {
-            findings.append(LogFinding(position: position, text: text))
-        }
-    }
+    private mutating func find(_ position: Int64?, _ text: String) { findings.add(position, text) }
 
     /// Compares what the events gave with the head row.
     mutating func compare(with head: Head) {
@@ -62,19 +78,24 @@ struct LogCheck {
         for (index, (found, kept)) in zip(tree.roots, head.frontier.roots).enumerated() {
             let size = tree.subtreeSize(index)
             if found != kept {
-                find(
-                    nil,
-                    "among positions \(first) to \(first + size - 1) is an event that is not the one "
-                        + "recorded: the tree's hash over them differs from the head's")
+                find(nil, Self.foreign(first, first + size - 1))
             }
             first += size
         }
     }
 }
 
+extension LogCheck {
+    /// What a subtree says whose hash is not the head's.
+    static func foreign(_ first: UInt64, _ last: UInt64) -> String {
+        "among positions \(first) to \(last) is an event that is not the one recorded: the tree's hash "
+            + "over them differs from the head's"
+    }
+}
+
 extension MerkleFrontier {
     /// The leaves under one of ``roots``: the one bits of the size, largest first.
-    fileprivate func subtreeSize(_ index: Int) -> UInt64 {
+    func subtreeSize(_ index: Int) -> UInt64 {
         var rest = size
         for _ in 0..<index { rest &= ~(1 << UInt64(63 - rest.leadingZeroBitCount)) }
         return 1 << UInt64(63 - rest.leadingZeroBitCount)

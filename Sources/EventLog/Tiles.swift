@@ -125,12 +125,23 @@ struct LineHasher: ~Copyable {
     private var writer = LineWriter()
     private var line = LineBuffer(capacity: 4_096)
 
-    /// The event's position, and its leaf.
-    mutating func next(_ fields: inout CopyFields) -> (position: Int64, leaf: Digest) {
+    /// An event, as far as the tree is concerned.
+    struct Hashed {
+        var position: Int64
+        /// In microseconds.
+        var recordedAt: Int64
+        var leaf: Digest
+    }
+
+    mutating func next(_ fields: inout CopyFields) -> Hashed {
+        var ahead = fields
+        for _ in 0..<5 { _ = ahead.next() }
+        let recordedAt = ahead.timestamp()
         line.removeAll()
         let position = writer.write(&fields, to: &line)
         // A leaf is the line without its break.
-        return (position, line.withBytes { MerkleFrontier.leaf(.init(rebasing: $0.dropLast())) })
+        let leaf = line.withBytes { MerkleFrontier.leaf(.init(rebasing: $0.dropLast())) }
+        return Hashed(position: position, recordedAt: recordedAt, leaf: leaf)
     }
 }
 
@@ -155,10 +166,10 @@ extension LogScan {
             """
         ) { message in
             var fields = CopyFields(message)
-            let (position, leaf) = hasher.next(&fields)
-            guard position == last + 1 else { throw missing() }
-            try body(position, leaf)
-            last = position
+            let event = hasher.next(&fields)
+            guard event.position == last + 1 else { throw missing() }
+            try body(event.position, event.leaf)
+            last = event.position
         }
         guard last >= through else { throw missing() }
     }
