@@ -23,23 +23,6 @@ package struct TileRows: Sendable {
     }
 }
 
-extension Digest {
-    /// Hashes one behind the other.
-    package static func bytes(_ digests: [Digest]) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(digests.count * 32)
-        for digest in digests { digest.withBytes { bytes.append(contentsOf: $0) } }
-        return bytes
-    }
-
-    /// What ``bytes(_:)`` made bytes of; what is left over at the end is left out.
-    package static func digests(_ bytes: [UInt8]) -> [Digest] {
-        stride(from: 0, through: bytes.count - 32, by: 32).compactMap {
-            Digest(bytes[$0..<$0 + 32])
-        }
-    }
-}
-
 /// ledger.tiles on the side of the one who writes the log.
 package enum Tiles {
     /// Events whose tiles are filled in at once, to bound what they take in memory.

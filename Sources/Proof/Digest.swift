@@ -18,6 +18,26 @@ package struct Digest: Sendable, Hashable, CustomStringConvertible {
         }
     }
 
+    /// Hashes one behind the other.
+    package static func bytes(_ digests: [Digest]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(digests.count * 32)
+        for digest in digests { digest.withBytes { bytes.append(contentsOf: $0) } }
+        return bytes
+    }
+
+    /// What ``bytes(_:)`` made bytes of; what is left over at the end is left out.
+    package static func digests(_ bytes: [UInt8]) -> [Digest] {
+        bytes.withUnsafeBytes { bytes in
+            stride(from: 0, through: bytes.count - 32, by: 32).map { Digest(at: $0, in: bytes) }
+        }
+    }
+
+    private init(at offset: Int, in bytes: UnsafeRawBufferPointer) {
+        words = bytes.loadUnaligned(
+            fromByteOffset: offset, as: (UInt64, UInt64, UInt64, UInt64).self)
+    }
+
     /// Lends the bytes without making an array of them.
     package func withBytes<Result>(_ body: (UnsafeRawBufferPointer) -> Result) -> Result {
         withUnsafeBytes(of: words) { body($0) }
