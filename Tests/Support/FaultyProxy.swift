@@ -257,7 +257,14 @@ final class ProxyLink: Sendable {
 
     /// What becomes of a message from the server.
     func judge(reply message: PostgresMessage) -> Verdict {
-        guard message.type == UInt8(ascii: "C"), message.holds("COMMIT") else { return .pass }
-        return state.withLock { $0.trap == .afterCommit ? .swallow : .pass }
+        let isCommitted = message.type == UInt8(ascii: "C") && message.holds("COMMIT")
+        return state.withLock { state in
+            switch state.trap {
+            case .afterCommit: isCommitted ? .swallow : .pass
+            // The server may be faster than the cut.
+            case .amidCommit: state.copiesLeft == 0 ? .swallow : .pass
+            default: .pass
+            }
+        }
     }
 }

@@ -30,7 +30,8 @@ struct Client {
             case ..<45: race()
             case ..<55: if let subject = crowd.subject(&generator) { assign(subject) }
             case ..<65: select("run-\(crowd.nextNumber())")
-            case ..<68: if let run = crowd.run(&generator) { select(run) }
+            case ..<66: assignMany()
+            case ..<69: if let run = crowd.run(&generator) { select(run) }
             case ..<78: if let subject = crowd.subject(&generator) { score(subject) }
             case ..<81: appendLab()
             case ..<88: if let subject = crowd.subject(&generator) { read(subject) }
@@ -44,9 +45,22 @@ struct Client {
     // MARK: Commands
 
     private mutating func assign(_ subject: String, withKey: Bool = false) {
+        assign([subject], idempotencyKey: withKey ? "assign-\(subject)" : nil)
+    }
+
+    /// So many that the sequencer sends the first events while it decides the next.
+    private mutating func assignMany() {
+        let number = crowd.nextNumber()
+        let key = Bool.random(using: &generator) ? "many-\(number)" : nil
+        let count = Int.random(in: 2...800, using: &generator)
+        assign((0..<count).map { "many-\(number)-\($0)" }, idempotencyKey: key)
+    }
+
+    private mutating func assign(_ subjects: [String], idempotencyKey: String?) {
+        let list = subjects.map { #""\#($0)""# }.joined(separator: ",")
         write(
-            .assigned(subject), "/v1/experiments/\(Stage.experiment)/assignments",
-            #"{"subjects":["\#(subject)"]}"#, idempotencyKey: withKey ? "assign-\(subject)" : nil)
+            subjects.map { .assigned($0) }, "/v1/experiments/\(Stage.experiment)/assignments",
+            #"{"subjects":[\#(list)]}"#, idempotencyKey: idempotencyKey)
     }
 
     /// The numbers of a pair go to two clients that ask at nearly the same time.
@@ -56,7 +70,7 @@ struct Client {
 
     private mutating func select(_ run: String) {
         write(
-            .selected(run), "/v1/selections",
+            [.selected(run)], "/v1/selections",
             """
             {"function":"torture","experiment":"step","run":"\(run)","variants":["a","b"],\
             "strategy":"weighted","weights":{"a":1,"b":2}}
@@ -70,14 +84,15 @@ struct Client {
             #""experiment":"\#(Stage.experiment)","subject":"\#(subject)","name":"n","#
             + #""value":\#(value)"#
         switch Int.random(in: 0..<3, using: &generator) {
-        case 0: write(.scored(value), "/v1/scores", "{\(score)}", idempotencyKey: "score-\(value)")
+        case 0:
+            write([.scored(value)], "/v1/scores", "{\(score)}", idempotencyKey: "score-\(value)")
         case 1:
             let id = eventID()
-            write(.event(id), "/v1/scores", #"{\#(score),"id":"\#(id)"}"#, eventID: id)
+            write([.event(id)], "/v1/scores", #"{\#(score),"id":"\#(id)"}"#, eventID: id)
         default:
             let id = eventID()
             write(
-                .event(id), "/v1/events",
+                [.event(id)], "/v1/events",
                 #"{"type":"ScoreRecorded","data":{\#(score)},"id":"\#(id)"}"#, eventID: id)
         }
     }
@@ -85,7 +100,7 @@ struct Client {
     private mutating func appendLab() {
         let id = eventID()
         write(
-            .event(id), "/v1/events",
+            [.event(id)], "/v1/events",
             """
             {"type":"LabCreated","data":{"metadata":{"id":"lab-\(crowd.nextNumber())"}},\
             "id":"\(id)"}
@@ -98,7 +113,7 @@ struct Client {
 
     /// Repeats a command until it is answered, each time at another node.
     private mutating func write(
-        _ effect: Effect, _ path: String, _ body: String, idempotencyKey: String? = nil,
+        _ effects: [Effect], _ path: String, _ body: String, idempotencyKey: String? = nil,
         eventID: String? = nil
     ) {
         let headers = idempotencyKey.map { [("Idempotency-Key", $0)] } ?? []
@@ -106,20 +121,10 @@ struct Client {
         var delay = Duration.milliseconds(10)
         while true {
             let outcome = send(
-                .write(effect), "POST", path, headers, body, key: idempotencyKey ?? eventID,
-                fact: { json in
-                    let item = json["assignments"]?.array?.first ?? json
-                    guard let position = item["position"]?.integer else { return nil }
-                    let isVariant = effect.description.first == "a" || path.hasSuffix("selections")
-                    return Fact(
-                        position: position, variant: isVariant ? item["variant"]?.string : nil)
-                })
-            if case .unknown = outcome, ContinuousClock.now < deadline {
-                crowd.pause(delay)
-                delay = min(delay * 2, .milliseconds(300))
-            } else {
-                return
-            }
+                .write(effects), "POST", path, headers, body, key: idempotencyKey ?? eventID)
+            guard case .unknown = outcome, ContinuousClock.now < deadline else { return }
+            crowd.pause(delay)
+            delay = min(delay * 2, .milliseconds(300))
         }
     }
 
@@ -134,14 +139,7 @@ struct Client {
         }
         send(
             .read(.assigned(subject)), "POST", "/v1/experiments/\(Stage.experiment)/assignments",
-            headers, #"{"subjects":["\#(subject)"],"assign":false}"#, minPosition: minPosition,
-            fact: { json in
-                let item = json["assignments"]?.array?.first
-                guard let variant = item?["variant"]?.string,
-                    let position = item?["position"]?.integer
-                else { return nil }
-                return Fact(position: position, variant: variant)
-            })
+            headers, #"{"subjects":["\#(subject)"],"assign":false}"#, minPosition: minPosition)
     }
 
     private mutating func page() {
@@ -151,8 +149,7 @@ struct Client {
         let wait = minPosition.map { "&min_position=\($0)" } ?? ""
         send(
             .page(after: after, limit: limit), "GET",
-            "/v1/events?after=\(after)&limit=\(limit)\(wait)", [], nil, minPosition: minPosition,
-            fact: { _ in nil })
+            "/v1/events?after=\(after)&limit=\(limit)\(wait)", [], nil, minPosition: minPosition)
     }
 
     // MARK: Requests
@@ -164,7 +161,7 @@ struct Client {
     private mutating func send(
         _ request: Operation.Request, _ method: String, _ path: String,
         _ headers: [(String, String)], _ body: String?, key: String? = nil,
-        minPosition: Int64? = nil, fact: (JSONValue) -> Fact?
+        minPosition: Int64? = nil
     ) -> Operation.Outcome {
         let node = Int.random(in: 0..<crowd.urls.count, using: &generator)
         let invoked = crowd.clock.now
@@ -177,10 +174,10 @@ struct Client {
                     body: body.map { Array($0.utf8) },
                     timeoutMilliseconds: Self.timeoutMilliseconds,
                     connectTimeoutMilliseconds: Self.timeoutMilliseconds))
-            outcome = Self.outcome(of: response, to: request, fact: fact)
+            outcome = Self.outcome(of: response, to: request)
         } catch { outcome = .unknown(error.description) }
         if case .answered(let answer) = outcome {
-            position = max(position, answer.position ?? 0, answer.fact?.position ?? 0)
+            position = max(position, answer.position ?? 0)
         }
         crowd.record(
             Operation(
@@ -190,7 +187,7 @@ struct Client {
     }
 
     private static func outcome(
-        of response: Response, to request: Operation.Request, fact: (JSONValue) -> Fact?
+        of response: Response, to request: Operation.Request
     ) -> Operation.Outcome {
         let text = String(decoding: response.body.prefix(500), as: UTF8.self)
         switch response.status {
@@ -208,8 +205,28 @@ struct Client {
             guard let json = try? JSONValue.parse(response.body) else {
                 return .refused("\(response.status) without JSON: \(text)")
             }
-            answer.fact = fact(json)
+            answer.facts = facts(in: json, about: request)
         }
         return .answered(answer)
+    }
+
+    private static func facts(
+        in json: JSONValue, about request: Operation.Request
+    ) -> [Effect: Fact] {
+        var facts: [Effect: Fact] = [:]
+        if let assignments = json["assignments"]?.array {
+            for item in assignments {
+                guard let subject = item["subject"]?.string, let variant = item["variant"]?.string,
+                    let position = item["position"]?.integer
+                else { continue }
+                facts[.assigned(subject)] = Fact(position: position, variant: variant)
+            }
+        } else if case .write(let effects) = request, let effect = effects.first,
+            let position = json["position"]?.integer
+        {
+            facts[effect] = Fact(
+                position: position, variant: effect.isVariant ? json["variant"]?.string : nil)
+        }
+        return facts
     }
 }

@@ -59,11 +59,11 @@ final class Crowd: Sendable {
     func record(_ operation: Operation) {
         let isProgress = state.withLock { state in
             state.history.append(operation)
-            guard case .write(let effect) = operation.request, operation.answer != nil else {
+            guard case .write(let effects) = operation.request, operation.answer != nil else {
                 return false
             }
             state.acknowledged += 1
-            state.remember(effect)
+            if let effect = effects.randomElement() { state.remember(effect) }
             return true
         }
         if isProgress { progress.wake() }

@@ -11,8 +11,12 @@ package enum Fault: String, Sendable, CaseIterable {
     case killNode = "kill-node"
     /// All nodes are killed at once.
     case killAll = "kill-all"
-    /// The leader is stopped for longer than it takes another to lead, and goes on.
+    /// The leader is told to end, and started again.
+    case stopLeader = "stop-leader"
+    /// The leader stands still for longer than it takes another to lead, and goes on.
     case pauseLeader = "pause-leader"
+    /// A node that may lead or not stands still for a while.
+    case pauseNode = "pause-node"
     /// PostgreSQL is killed, and starts again.
     case killDatabase = "kill-database"
     /// The leader's connections to PostgreSQL break.
@@ -46,9 +50,13 @@ package enum Fault: String, Sendable, CaseIterable {
         case .killAll:
             for node in stage.nodes { node.end(SIGKILL) }
             for node in stage.nodes { try node.start() }
+        case .pauseNode:
+            if let node = stage.nodes.randomElement(using: &generator) {
+                pause(node, seconds: 0.5...4, &generator)
+            }
         case .killNode:
             if let node = stage.nodes.randomElement(using: &generator) {
-                try kill(node, &generator)
+                try end(node, SIGKILL, &generator)
             }
         case .loseCommit: return try trap(.beforeCommit, stage, &generator)
         case .loseEither: return try trap(.amidCommit, stage, &generator)
@@ -61,11 +69,9 @@ package enum Fault: String, Sendable, CaseIterable {
 
     private func inflict(on leader: Node, _ generator: inout SeededGenerator) throws {
         switch self {
-        case .killLeader: try kill(leader, &generator)
-        case .pauseLeader:
-            leader.signal(SIGSTOP)
-            wait(seconds: 8...10, &generator)
-            leader.signal(SIGCONT)
+        case .killLeader: try end(leader, SIGKILL, &generator)
+        case .stopLeader: try end(leader, SIGTERM, &generator)
+        case .pauseLeader: pause(leader, seconds: 8...10, &generator)
         case .cutDatabase:
             for _ in 0..<Int.random(in: 1...4, using: &generator) {
                 leader.database.cut()
@@ -86,10 +92,20 @@ package enum Fault: String, Sendable, CaseIterable {
         _ = Signal().wait(timeout: duration)
     }
 
-    private func kill(_ node: Node, _ generator: inout SeededGenerator) throws {
-        node.end(SIGKILL)
+    private func end(
+        _ node: Node, _ signal: Int32, _ generator: inout SeededGenerator
+    ) throws {
+        node.end(signal)
         wait(seconds: 0...3, &generator)
         try node.start()
+    }
+
+    private func pause(
+        _ node: Node, seconds: ClosedRange<Double>, _ generator: inout SeededGenerator
+    ) {
+        node.signal(SIGSTOP)
+        wait(seconds: seconds, &generator)
+        node.signal(SIGCONT)
     }
 
     private func hold(
@@ -109,14 +125,23 @@ package enum Fault: String, Sendable, CaseIterable {
         _ trap: FaultyProxy.Trap, _ stage: Stage, _ generator: inout SeededGenerator
     ) throws -> String? {
         for _ in 0..<(trap == .stalledCopy ? 1 : Int.random(in: 1...3, using: &generator)) {
-            // Another one each time: a broken connection is enough to lose the lead.
-            let database = try stage.leader().database
-            defer { database.resume() }
-            database.arm(trap, bait: Self.bait)
-            guard database.waitUntilSprung(timeout: .seconds(5)) else {
+            guard let database = try spring(trap, stage) else {
                 return "no commit ran into the trap"
             }
             if trap == .stalledCopy { wait(seconds: 3...9, &generator) }
+            database.resume()
+        }
+        return nil
+    }
+
+    /// Sets a trap for whoever leads: a broken connection is enough to lose the lead, so it may be
+    /// another one each time, and another one than it says itself.
+    private func spring(_ trap: FaultyProxy.Trap, _ stage: Stage) throws -> FaultyProxy? {
+        for _ in 0..<5 {
+            let database = try stage.leader().database
+            database.arm(trap, bait: Self.bait)
+            if database.waitUntilSprung(timeout: .seconds(2)) { return database }
+            database.resume()
         }
         return nil
     }

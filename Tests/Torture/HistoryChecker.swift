@@ -19,6 +19,8 @@ package struct Finding: Sendable, Equatable, CustomStringConvertible {
         case lost
         /// Something was acknowledged and is otherwise in the log.
         case changed
+        /// Of what was asked for in one request only a part is in the log.
+        case torn
         /// One position was said to hold different events.
         case positionReused
         /// A request was answered differently when it was repeated.
@@ -69,6 +71,7 @@ package struct HistoryChecker {
         var checker = HistoryChecker(history, FinalLog(lines))
         checker.checkLog(root)
         checker.checkAnswers()
+        checker.checkWholeness()
         checker.checkRepetitions()
         checker.checkOrder()
         return checker.findings
@@ -120,7 +123,7 @@ package struct HistoryChecker {
 
     private mutating func checkAsked() {
         var asked: Set<Effect> = []
-        for case .write(let effect) in history.map(\.request) { asked.insert(effect) }
+        for case .write(let effects) in history.map(\.request) { asked.formUnion(effects) }
         for entry in log.entries where Self.askedTypes.contains(entry.type) {
             if asked.isDisjoint(with: entry.effects) {
                 let effects = entry.effects.map(\.description).joined(separator: ", ")
@@ -150,37 +153,36 @@ package struct HistoryChecker {
             find(.impatient, "\(operation.label): position \(position), not \(needed)")
         }
         switch operation.request {
-        case .page(let after, let limit):
-            checkPage(operation, answer, after, limit)
-        case .write(let effect), .read(let effect):
-            if let fact = answer.fact {
-                if let other = said.updateValue(effect, forKey: fact.position), other != effect {
-                    find(.positionReused, "position \(fact.position): \(other), and \(effect)")
-                }
-                if let position = answer.position, fact.position > position {
-                    find(.ahead, "\(operation.label): \(fact) at position \(position)")
-                }
+        case .page(let after, let limit): checkPage(operation, answer, after, limit)
+        case .read(let effect): checkFact(operation, answer, effect)
+        case .write(let effects):
+            for effect in effects { checkFact(operation, answer, effect) }
+        }
+        for (effect, fact) in answer.facts {
+            if let other = said.updateValue(effect, forKey: fact.position), other != effect {
+                find(.positionReused, "position \(fact.position): \(other), and \(effect)")
             }
-            checkFact(operation, answer, effect)
+            if let position = answer.position, fact.position > position {
+                find(.ahead, "\(operation.label): \(effect), \(fact), at position \(position)")
+            }
         }
     }
 
     private mutating func checkFact(
         _ operation: Operation, _ answer: Answer, _ effect: Effect
     ) {
-        switch (answer.fact, log.facts[effect]) {
+        let label = "\(operation.label): \(effect)"
+        switch (answer.facts[effect], log.facts[effect]) {
         case (let said?, let found?) where said != found:
-            find(.changed, "\(operation.label): \(said), and the log has \(found)")
+            find(.changed, "\(label), \(said), and the log has \(found)")
         case (let said?, nil):
-            find(.lost, "\(operation.label): \(said)")
-        case (nil, let found?):
+            find(.lost, "\(label), \(said)")
+        case (nil, let found):
             if case .write = operation.request {
-                find(.lost, "\(operation.label): answered without a place")
-            } else if let position = answer.position, found.position <= position {
-                find(.behind, "\(operation.label): nothing at position \(position), but \(found)")
+                find(.lost, "\(label), answered without a place")
+            } else if let found, let position = answer.position, found.position <= position {
+                find(.behind, "\(label), nothing at position \(position), but \(found)")
             }
-        case (nil, nil):
-            if case .write = operation.request { find(.lost, "\(operation.label)") }
         default: break
         }
     }
@@ -200,6 +202,16 @@ package struct HistoryChecker {
             find(.ahead, "\(operation.label): lines up to \(end) at position \(position)")
         } else if end < position, answer.lines.count < limit {
             find(.behind, "\(operation.label): lines up to \(end) at position \(position)")
+        }
+    }
+
+    private mutating func checkWholeness() {
+        for operation in history {
+            guard case .write(let effects) = operation.request, effects.count > 1 else { continue }
+            let present = effects.count { log.facts[$0] != nil }
+            if present > 0, present < effects.count {
+                find(.torn, "\(operation.label): \(present) of \(effects.count) are there")
+            }
         }
     }
 
@@ -228,10 +240,10 @@ package struct HistoryChecker {
         var asked: [Effect: Int64] = [:]
         var acknowledged: [(time: Int64, position: Int64)] = []
         for operation in history {
-            guard case .write(let effect) = operation.request else { continue }
-            asked[effect] = min(asked[effect] ?? .max, operation.invoked)
-            if let fact = operation.answer?.fact {
-                acknowledged.append((operation.completed, fact.position))
+            guard case .write(let effects) = operation.request else { continue }
+            for effect in effects { asked[effect] = min(asked[effect] ?? .max, operation.invoked) }
+            if let position = operation.answer?.facts.values.map(\.position).max() {
+                acknowledged.append((operation.completed, position))
             }
         }
         acknowledged.sort { $0.time < $1.time }
@@ -256,7 +268,9 @@ extension Operation {
     package var label: String {
         let what =
             switch request {
-            case .write(let effect): "write \(effect)"
+            case .write(let effects):
+                "write \(effects.first?.description ?? "nothing")"
+                    + (effects.count > 1 ? " and \(effects.count - 1) more" : "")
             case .read(let effect): "read \(effect)"
             case .page(let after, let limit): "page after \(after), limit \(limit)"
             }

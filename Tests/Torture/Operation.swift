@@ -17,6 +17,9 @@ package struct Effect: Sendable, Hashable, Comparable, CustomStringConvertible {
 
     private init(_ verb: String, _ object: String) { description = "\(verb) \(object)" }
 
+    /// Whether it is a variant that is given.
+    var isVariant: Bool { description.hasPrefix("assigned ") || description.hasPrefix("selected ") }
+
     package static func < (left: Effect, right: Effect) -> Bool {
         left.description < right.description
     }
@@ -26,8 +29,8 @@ package struct Effect: Sendable, Hashable, Comparable, CustomStringConvertible {
 package struct Operation: Sendable, Equatable {
     /// What was asked for.
     package enum Request: Sendable, Equatable {
-        /// That an effect be there; get-or-create where it is a variant.
-        case write(Effect)
+        /// That these be there, all or none; get-or-create where they are variants.
+        case write([Effect])
         /// What is known of an effect.
         case read(Effect)
         /// The log's lines after a position, at most so many.
@@ -77,18 +80,19 @@ package struct Operation: Sendable, Equatable {
 package struct Answer: Sendable, Equatable {
     /// `X-Ledger-Position`.
     package var position: Int64?
-    /// What is said of the effect; nil if it is said not to be there.
-    package var fact: Fact?
+    /// What is said of the effects that are said to be there.
+    package var facts: [Effect: Fact]
     /// The hashes of a page's lines.
     package var lines: [Digest]
     /// Of all that was said.
     package var body: Digest
 
     package init(
-        position: Int64? = nil, fact: Fact? = nil, lines: [Digest] = [], body: [UInt8] = []
+        position: Int64? = nil, facts: [Effect: Fact] = [:], lines: [Digest] = [],
+        body: [UInt8] = []
     ) {
         self.position = position
-        self.fact = fact
+        self.facts = facts
         self.lines = lines
         self.body = MerkleFrontier.leaf(body)
     }

@@ -121,7 +121,7 @@ package final class Torture {
 
     /// Checks all that was ever said against the log of one node, and the other nodes' logs too.
     private func check() -> [Finding] {
-        let known = history.compactMap { $0.answer?.fact?.position }.max() ?? 0
+        let known = history.compactMap { $0.answer?.facts.values.map(\.position).max() }.max() ?? 0
         var findings: [Finding] = []
         do {
             var root = ""
@@ -144,10 +144,12 @@ package final class Torture {
     private func longestPause(_ history: [Operation], from start: Int64) -> Duration {
         var first: [Effect: Int64] = [:]
         for operation in history {
-            guard case .write(let effect) = operation.request, operation.answer != nil else {
+            guard case .write(let effects) = operation.request, operation.answer != nil else {
                 continue
             }
-            first[effect] = min(first[effect] ?? .max, operation.completed)
+            for effect in effects {
+                first[effect] = min(first[effect] ?? .max, operation.completed)
+            }
         }
         let times = [start] + first.values.filter { $0 > start }.sorted()
         let longest = zip(times, times.dropFirst()).map { $1 - $0 }.max() ?? 0
@@ -186,7 +188,7 @@ extension Operation {
             case .unknown(let detail): "unknown: \(detail)"
             case .refused(let detail): "refused: \(detail)"
             case .answered(let answer):
-                "\(answer.fact?.description ?? "\(answer.lines.count) lines") "
+                "\(answer.facts.first?.value.description ?? "\(answer.lines.count) lines") "
                     + "at \(answer.position.map(String.init) ?? "?")"
             }
         return "\(label)\(waited)\(keyed): \(end)"

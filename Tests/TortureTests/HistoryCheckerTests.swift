@@ -51,11 +51,12 @@ import Torture
             _ subject: String, at position: Int64, _ variant: String = "A", head: Int64? = nil,
             key: String? = nil
         ) {
+            let effect = Effect.assigned(subject)
             add(
-                .write(.assigned(subject)),
+                .write([effect]),
                 .answered(
                     Answer(
-                        position: head, fact: Fact(position: position, variant: variant),
+                        position: head, facts: [effect: Fact(position: position, variant: variant)],
                         body: Array("\(subject) \(variant)".utf8))), key: key)
         }
 
@@ -68,6 +69,14 @@ import Torture
         func found(root: String? = nil) -> [Finding.Kind] {
             HistoryChecker.check(history, lines: lines, root: root ?? self.root).map(\.kind)
         }
+    }
+
+    private func shows(
+        _ subject: String, _ position: Int64, at head: Int64? = nil, body: [UInt8] = []
+    ) -> Answer {
+        Answer(
+            position: head, facts: [.assigned(subject): Fact(position: position, variant: "A")],
+            body: body)
     }
 
     /// Three subjects, all acknowledged.
@@ -86,7 +95,7 @@ import Torture
         story.add(.read(.assigned("x")), .answered(Answer(position: 1)))
         story.add(
             .read(.assigned("x")),
-            .answered(Answer(position: 4, fact: Fact(position: 2, variant: "A"))), minPosition: 4)
+            .answered(shows("x", 2, at: 4)), minPosition: 4)
         story.add(
             .page(after: 1, limit: 2),
             .answered(
@@ -94,7 +103,7 @@ import Torture
         )
         story.add(.page(after: 4, limit: 2), .answered(Answer(position: 4)))
         story.add(.page(after: 9, limit: 2), .answered(Answer(position: 4)))
-        story.add(.write(.assigned("nobody")), .unknown("cut"))
+        story.add(.write([.assigned("nobody")]), .unknown("cut"))
         story.write("x", at: 2, key: "k")
         story.write("x", at: 2, key: "k")
         #expect(story.found() == [])
@@ -105,7 +114,7 @@ import Torture
         story.lines.removeLast()
         #expect(story.found() == [.lost])
         story = sound
-        story.add(.write(.assigned("w")), .answered(Answer(position: 4)))
+        story.add(.write([.assigned("w")]), .answered(Answer(position: 4)))
         #expect(story.found() == [.lost])
     }
 
@@ -113,6 +122,12 @@ import Torture
         var story = sound
         story.write("x", at: 2, "B")
         #expect(story.found() == [.changed])
+    }
+
+    @Test func `a request that is done in part is found`() {
+        var story = sound
+        story.add(.write([.assigned("x"), .assigned("w")]), .unknown("cut"))
+        #expect(story.found() == [.torn])
     }
 
     @Test func `a subject that is assigned twice is found`() {
@@ -124,7 +139,7 @@ import Torture
     @Test func `a command that is done twice is found`() {
         var story = sound
         for _ in 0..<2 { story.append("ScoreRecorded", "assignment/E/x", #"{"value":7}"#) }
-        story.add(.write(.scored(7)), .unknown("cut"))
+        story.add(.write([.scored(7)]), .unknown("cut"))
         #expect(story.found() == [.repeated])
     }
 
@@ -137,14 +152,14 @@ import Torture
     @Test func `a gap in the positions is found`() {
         var story = sound
         story.assign("w", position: 6)
-        story.add(.write(.assigned("w")), .unknown("cut"))
+        story.add(.write([.assigned("w")]), .unknown("cut"))
         #expect(story.found() == [.gap])
     }
 
     @Test func `a time that runs back is found`() {
         var story = sound
         story.assign("w", at: 1)
-        story.add(.write(.assigned("w")), .unknown("cut"))
+        story.add(.write([.assigned("w")]), .unknown("cut"))
         #expect(story.found() == [.timeRunsBack])
     }
 
@@ -169,8 +184,8 @@ import Torture
         var story = sound
         story.write("x", at: 2, key: "k")
         story.add(
-            .write(.assigned("x")),
-            .answered(Answer(fact: Fact(position: 2, variant: "A"), body: [1])), key: "k")
+            .write([.assigned("x")]),
+            .answered(shows("x", 2, body: [1])), key: "k")
         #expect(story.found() == [.answerChanged])
     }
 
@@ -178,7 +193,7 @@ import Torture
         var story = sound
         story.add(
             .read(.assigned("z")),
-            .answered(Answer(position: 3, fact: Fact(position: 4, variant: "A"))))
+            .answered(shows("z", 4, at: 3)))
         #expect(story.found() == [.ahead])
     }
 
@@ -209,7 +224,7 @@ import Torture
         var story = sound
         story.add(
             .read(.assigned("x")),
-            .answered(Answer(position: 3, fact: Fact(position: 2, variant: "A"))), minPosition: 4)
+            .answered(shows("x", 2, at: 3)), minPosition: 4)
         #expect(story.found() == [.impatient])
     }
 
