@@ -1,4 +1,4 @@
-import Foundation
+import Glibc
 import Synchronization
 
 /// Three PostgreSQL under Patroni, made and controlled by `ops/ha/cluster`.
@@ -9,14 +9,7 @@ package struct PatroniCluster: Sendable {
     /// How the ledger connects, to whichever node takes writes.
     package private(set) var conninfo = ""
 
-    package struct Failure: Error, CustomStringConvertible {
-        package let description: String
-    }
-
     private static let count = Atomic<Int>(0)
-    private static let script = URL(filePath: #filePath)
-        .deletingLastPathComponent().appending(path: "../../ops/ha/cluster")
-        .standardizedFileURL.path
 
     /// Makes a cluster on free ports and waits until it is whole; to be destroyed.
     ///
@@ -25,7 +18,7 @@ package struct PatroniCluster: Sendable {
         let number = Self.count.add(1, ordering: .relaxed).newValue
         directory = "/tmp/ledger-ha-\(getpid())-\(number)"
         do {
-            try run("start", environment: ["LEDGER_HA_TTL": "\(ttlSeconds)"])
+            try run("start", environment: ["HA_TTL": "\(ttlSeconds)"])
             conninfo = try run("conninfo")
         } catch {
             destroy()
@@ -76,24 +69,8 @@ package struct PatroniCluster: Sendable {
     /// Runs a verb of the script to its end; what it printed.
     @discardableResult
     private func run(_ verb: String..., environment: [String: String] = [:]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(filePath: Self.script)
-        process.arguments = verb
-        process.environment = ProcessInfo.processInfo.environment
-            .merging(["LEDGER_HA_DIR": directory, "LEDGER_HA_PORT": "auto"]) { $1 }
-            .merging(environment) { $1 }
-        let (output, errors) = (Pipe(), Pipe())
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = output
-        process.standardError = errors
-        try process.run()
-        // What it complains of is less than a pipe holds.
-        let printed = output.fileHandleForReading.readDataToEndOfFile()
-        let said = errors.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw Failure(description: String(decoding: said, as: UTF8.self))
-        }
-        return String(decoding: printed, as: UTF8.self).trimmingCharacters(in: .newlines)
+        try Script.run(
+            "ops/ha/cluster", verb,
+            environment: ["HA_DIR": directory, "HA_PORT": "auto"].merging(environment) { $1 })
     }
 }
