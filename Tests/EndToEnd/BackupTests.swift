@@ -52,6 +52,11 @@ struct BackupTests {
         #expect(notes["root"] == root(of: Array(events[..<position])))
 
         try Script.run("ops/restore", [backup, "\(directory)/restored"] + program)
+        // What is in no backup; without the log's own signing key there is no serving it.
+        for name in ["secrets.key", "signing.key"] {
+            try #require(
+                rename("\(directory)/data/\(name)", "\(directory)/restored/\(name)") == 0)
+        }
         let restored = try LedgerProcess.serve(dataDirectory: "\(directory)/restored")
         defer {
             restored.kill(SIGTERM)

@@ -64,6 +64,7 @@ struct FailoverTests {
             try LedgerProcess.serve([
                 "--database", cluster.conninfo, "--listen", "127.0.0.1:0",
                 "--secrets-key", "\(directory)/secrets.key",
+                "--signing-key", "\(directory)/signing.key",
             ])
         }
         defer {

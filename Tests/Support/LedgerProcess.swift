@@ -9,7 +9,7 @@ package struct LedgerProcess: Sendable {
     package let url: String
 
     /// Beside the test runner, where the build puts every product.
-    private static let binary: String = {
+    package static let binary: String = {
         var buffer = [CChar](repeating: 0, count: 4096)
         let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
         let path = String(decoding: buffer.prefix(max(0, length)).map(UInt8.init), as: UTF8.self)
