@@ -57,7 +57,7 @@ let package = Package(
             swiftSettings: strict),
         module("Domain", ["JSON", crypto]),
         module("Proof", [crypto]),
-        module("Secrets"),
+        module("Secrets", [crypto]),
         module(
             "EventLog",
             [
@@ -82,6 +82,7 @@ let package = Package(
             "HTTPAPI",
             [
                 "Curl", "EventLog", "Domain", "Gzip", "JSON", "Postgres", "Projections", "Proof",
+                "Secrets",
                 "Statistics", "Telemetry", "Webhooks", crypto, hummingbird, lifecycle, yams,
             ]),
         module(
@@ -100,7 +101,8 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "Domain", "EventLog", "JSON", "Postgres", "Proof", "Secrets", "Telemetry", logging,
+                "Domain", "EventLog", "JSON", "Postgres", "Proof", "Secrets", "Telemetry", crypto,
+                logging,
             ],
             path: "Tests/Support", swiftSettings: strict),
         .target(
@@ -128,19 +130,21 @@ let package = Package(
         tests("Statistics", ["PythonEnvironment", "SeededRandomness"]),
         tests("Telemetry", [logging]),
         tests("CommandLine", ["Curl", arguments]),
-        tests("EventLog", ["Proof", "Secrets", "SeededRandomness", "TestSupport"]),
+        tests("Secrets"),
+        tests("EventLog", ["Proof", "Secrets", "SeededRandomness", "TestSupport", crypto]),
         tests(
             "HTTPAPI",
             [
                 "Curl", "Domain", "EventLog", "FaultyReceiver", "Gzip", "JSON", "Postgres",
-                "Projections", "Proof", "PythonEnvironment", "SeededRandomness", "TestSupport",
+                "Projections", "Proof", "PythonEnvironment", "Secrets", "SeededRandomness", "TestSupport",
                 "Telemetry", "Webhooks", crypto, hummingbird, lifecycle, logging,
             ]),
         tests(
             "Webhooks",
             [
                 "Curl", "Domain", "EventLog", "FaultyReceiver", "Gzip", "JSON", "Postgres",
-                "PythonEnvironment", "SeededRandomness", "TestSupport", "Telemetry", crypto,
+                "PythonEnvironment", "Secrets", "SeededRandomness", "TestSupport", "Telemetry",
+                crypto,
                 logging,
             ]),
         tests("Projections", ["SeededRandomness", "Statistics", "TestSupport"]),

@@ -2,6 +2,7 @@ import EventLog
 import HTTPAPI
 import Logging
 import Projections
+import Secrets
 import ServiceLifecycle
 import Synchronization
 import Telemetry

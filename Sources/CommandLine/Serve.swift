@@ -6,6 +6,7 @@ import Hummingbird
 import Logging
 import Postgres
 import Projections
+import Secrets
 import ServiceLifecycle
 import Telemetry
 import Webhooks

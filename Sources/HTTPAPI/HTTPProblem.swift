@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import JSON
 import Postgres
+import Secrets
 import Webhooks
 
 /// An error as the client sees it: RFC 9457 `application/problem+json`.

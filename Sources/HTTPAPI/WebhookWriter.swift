@@ -1,5 +1,6 @@
 import Domain
 import JSON
+import Secrets
 import Webhooks
 
 /// Endpoints and their deliveries as JSON.

@@ -2,6 +2,7 @@ import Domain
 import EventLog
 import Logging
 import Postgres
+import Secrets
 import Synchronization
 import Telemetry
 

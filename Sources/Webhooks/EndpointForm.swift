@@ -1,5 +1,6 @@
 import Curl
 import Domain
+import Secrets
 
 /// An endpoint's settings, ready to be used: the secrets opened, the encoder made.
 final class EndpointForm {

@@ -1,4 +1,5 @@
 import JSON
+import Secrets
 
 /// What of an endpoint's settings nobody should read.
 package struct EndpointSecrets: Sendable, Equatable {

@@ -7,6 +7,7 @@ import Logging
 import Postgres
 import Projections
 import Proof
+import Secrets
 import ServiceLifecycle
 import Telemetry
 import TestSupport

@@ -5,6 +5,7 @@ import FaultyReceiver
 import Gzip
 import JSON
 import Postgres
+import Secrets
 import SeededRandomness
 import Synchronization
 import TestSupport

@@ -4,6 +4,7 @@ import FaultyReceiver
 import Foundation
 import JSON
 import Postgres
+import Secrets
 import Synchronization
 import Telemetry
 import TestSupport

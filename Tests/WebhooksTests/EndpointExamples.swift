@@ -1,5 +1,6 @@
 import Crypto
 import EventLog
+import Secrets
 
 @testable import Domain
 @testable import Webhooks

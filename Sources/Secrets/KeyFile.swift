@@ -1,6 +1,5 @@
 import Crypto
 import FoundationEssentials
-import Secrets
 
 /// The file with the key that seals secrets: one line, `ledger-key-1 BASE64`, for its owner alone.
 struct KeyFile {

@@ -1,7 +1,7 @@
 import Foundation
 import Testing
 
-@testable import Webhooks
+@testable import Secrets
 
 @Suite final class SecretBoxTests {
     private let directory = FileManager.default.temporaryDirectory

@@ -29,10 +29,17 @@ package struct SecretBox: Sendable {
         self.init(key: try file.read())
     }
 
-    init(key: SymmetricKey) {
+    /// A box with a key that is kept elsewhere.
+    package init(key: SymmetricKey) {
         self.key = key
         keyID = key.withUnsafeBytes { SHA256.hash(data: $0) }.prefix(4)
             .map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+
+    /// A key for another use, which reveals neither this key nor those of other uses.
+    package func key(for use: String) -> SymmetricKey {
+        HKDF<SHA256>.deriveKey(
+            inputKeyMaterial: key, info: Array(use.utf8), outputByteCount: 32)
     }
 
     /// Seals bytes under a nonce of their own; `context` says what they are for, as in
