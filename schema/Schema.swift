@@ -16,6 +16,7 @@ package enum Schema {
         text(PackageResources._012_leader_sql),
         text(PackageResources._013_tiles_sql),
         text(PackageResources._014_checkpoint_sql),
+        text(PackageResources._016_subject_keys_sql),
     ]
 
     /// Tables of the projections, to be made in the first schema of the search path.

@@ -3,6 +3,8 @@ struct AssignmentList {
     private struct Assignment: Decodable {
         var experiment: String?
         var subject: String
+        /// Of a sealed subject, its ID, where the key may see it.
+        var opened: String?
         var variant: String
         var cohort: Int?
         var position: Int?
@@ -29,7 +31,9 @@ struct AssignmentList {
             table.print(
                 page.items.map { item in
                     [
-                        Table.Cell(subject == nil ? item.subject : item.experiment ?? ""),
+                        Table.Cell(
+                            subject == nil
+                                ? item.opened ?? item.subject : item.experiment ?? ""),
                         Table.Cell(item.variant),
                         Table.Cell(item.cohort.map(String.init) ?? ""),
                         Table.Cell(item.position.map(String.init) ?? ""),

@@ -12,7 +12,7 @@ struct Keys: ParsableCommand {
         abstract: "Create, list and revoke the keys that clients ask with.",
         discussion: """
             Roles: a reader reads; an assigner also assigns and records scores; an editor also \
-            changes resources; an admin also manages keys and webhooks.
+            changes resources; an admin also manages keys and webhooks and erases subjects.
 
             Examples:
               ledger keys create --role editor --id ci --name "the deploy job"

@@ -69,6 +69,7 @@ struct ResourceView {
             [
                 ("name", metadata.name), ("description", metadata.description),
                 ("lab", metadata.parentId), ("subject type", spec?.subjectType),
+                ("subjects", spec?.sealed == true ? "sealed" : nil),
                 ("hypothesis", spec?.hypothesis), ("winner", spec?.winningVariant),
                 ("ended because", spec?.endedReason),
             ] + links + [

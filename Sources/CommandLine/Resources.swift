@@ -15,6 +15,7 @@ struct Resource: Decodable {
 
     struct Specification: Decodable {
         var subjectType: String?
+        var sealed: Bool?
         var hypothesis: String?
         var links: [String: String]?
         var winningVariant: String?

@@ -20,7 +20,7 @@ struct Ledger: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             Serve.self, Apply.self, Get.self, Assign.self, Select.self, Score.self, Results.self,
-            Events.self, History.self, Keys.self, WebhookCommand.self,
+            Events.self, History.self, Erase.self, Keys.self, WebhookCommand.self,
             RebuildCommand.self, VerifyCommand.self, CheckpointCommand.self, ProofCommand.self,
             VerifyProof.self, Export.self, Import.self,
         ])

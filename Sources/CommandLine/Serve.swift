@@ -66,9 +66,9 @@ struct Serve: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp(
             """
-            The file with the key that webhooks' secrets are sealed with, or LEDGER_SECRETS_KEY; \
-            secrets.key in the data directory if there is neither. Made on first use; keep a copy \
-            apart from the database's.
+            The file with the key that webhooks' secrets and the keys of sealed subjects are sealed \
+            with, or LEDGER_SECRETS_KEY; secrets.key in the data directory if there is neither. Made \
+            on first use; keep a copy apart from the database's.
             """, valueName: "file"))
     var secretsKey: String?
 
@@ -96,6 +96,7 @@ struct Serve: AsyncParsableCommand {
         on database: Database, _ settings: Settings, _ logger: Logger
     ) async throws {
         let metrics = LedgerMetrics()
+        let secrets = try secretBox()
         let isAlone = database.embedded != nil
         let notary = try signing.notary(
             dataDirectory: databaseOptions.dataDirectory, conninfo: database.conninfo, logger)
@@ -103,10 +104,10 @@ struct Serve: AsyncParsableCommand {
             try isAlone
             ? EventLog.lead(
                 conninfo: database.conninfo, readers: settings.readers, metrics: metrics,
-                logger: logger, admission: notary.admit)
+                logger: logger, secrets: secrets, admission: notary.admit)
             : EventLog.open(
                 conninfo: database.conninfo, readers: settings.readers, metrics: metrics,
-                logger: logger)
+                logger: logger, secrets: secrets)
         defer { log.stop() }
         try await log.reader.pool.run { _ = try notary.checkKey($0) }
         notary.start(log)
@@ -118,7 +119,7 @@ struct Serve: AsyncParsableCommand {
                 details: ["Make one first: ledger keys create --role admin \(databaseFlag)"])
         }
         let duties = LeaderDuties(
-            log: log, conninfo: database.conninfo, secrets: try secretBox(), metrics: metrics,
+            log: log, conninfo: database.conninfo, secrets: secrets, metrics: metrics,
             logger: logger)
         // One that is alone has them from the start, or does not start.
         if isAlone { try await duties.begin() }
@@ -172,7 +173,10 @@ struct Serve: AsyncParsableCommand {
         } catch {
             throw CommandFailure(
                 message: "\(error)",
-                details: ["It seals the secrets of webhooks; name it with --secrets-key."])
+                details: [
+                    "It seals the secrets of webhooks and the keys of sealed subjects; name it "
+                        + "with --secrets-key."
+                ])
         }
     }
 
@@ -313,9 +317,21 @@ private struct Upkeep: Service {
         await cancelWhenGracefulShutdown {
             for beat in 0... {
                 if beat % Self.heartbeatsPerHour == 0 { await forgetOldAnswers() }
+                await completeErasures()
                 do { try await Task.sleep(for: Self.heartbeat) } catch { return }
                 log.view.wakeWaiters()
             }
+        }
+    }
+
+    private func completeErasures() async {
+        do {
+            let count = try await log.completeErasures()
+            if count > 0 {
+                logger.notice("completed erasures", metadata: ["subjects": "\(count)"])
+            }
+        } catch {
+            logger.error("could not complete an erasure", metadata: ["error": "\(error)"])
         }
     }
 

@@ -57,6 +57,14 @@ extension LedgerEvent {
                 summary: "score \(retracted.score.name) \(retracted.score.value.text) of "
                     + "\(retracted.score.unit.text) taken back\(reason)",
                 before: json { $0.data(.scoreRecorded(retracted.score)) }, after: .null)
+        case .subjectErased(let erased):
+            let reason = erased.reason.map { ": \($0)" } ?? ""
+            return AuditedChange(
+                summary: "subject \(erased.token) erased\(reason)",
+                before: .object([
+                    .init("experiments", .array(erased.experiments.map { .string($0.text) }))
+                ]),
+                after: .null)
         case .keyCreated(let key):
             return AuditedChange(
                 summary: "key \(key.id) created with role \(key.role.rawValue)", before: .null,

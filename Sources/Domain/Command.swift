@@ -12,6 +12,8 @@ package enum Command: Sendable {
     case assign(ResourceID, subjects: [String])
     /// Get or create one subject's variants in many experiments.
     case assignSubject(String, experiments: [ResourceID])
+    /// The same for any subjects and experiments, of which some seal their subjects.
+    case assignSealed([SealedQuestion])
     /// Get or create the variant of a run.
     indirect case select(SelectionRequest)
     /// Name variants for keys in a step experiment's rollout table.
@@ -20,6 +22,8 @@ package enum Command: Sendable {
     case score([ScoreRequest])
     /// Take a score back.
     case retract(RetractionRequest)
+    /// Record that a sealed subject is erased; nil where there is none to erase.
+    indirect case erase(ErasureRequest?)
     indirect case createKey(Key)
     case revokeKey(id: String)
     /// Create an endpoint for webhooks, or change the one of that ID.

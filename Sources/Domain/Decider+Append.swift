@@ -27,6 +27,10 @@ extension Decider {
             throw .invalid([
                 Problem("/type", "Webhooks are managed with ledger webhook, not by an append.")
             ])
+        case "SubjectErased":
+            throw .invalid([
+                Problem("/type", "Subjects are erased with ledger erase, not by an append.")
+            ])
         case "StepExperimentCreated", "ExperimentDefinitionChanged":
             throw .invalid([
                 Problem("/type", "Code declares step experiments with POST /v1/selections.")
@@ -84,6 +88,7 @@ extension Decider {
         guard problems.list.isEmpty, let experiment, let subject else {
             throw .invalid(problems.list)
         }
+        try refuseSealed(experiment)
         let key = UnitKey(experiment: experiment, subject: subject)
         try refusePlaced(key, proposal)
         let first = recorded
@@ -95,6 +100,17 @@ extension Decider {
         }
         try made.compare(reader, problems)
         identify(first, since: first, proposal)
+    }
+
+    /// Refuses a proposal that names a subject where the log holds tokens alone.
+    func refuseSealed(_ id: ResourceID) throws(Refusal) {
+        guard state.experiments[id]?.isSealed == true else { return }
+        throw .invalid([
+            Problem(
+                "/data/subject",
+                "Experiment \(id) seals its subjects, which an event can't name: use POST "
+                    + "/v1/experiments/\(id)/assignments and POST /v1/scores.")
+        ])
     }
 
     /// Refuses to place a unit that has its place.
@@ -132,7 +148,7 @@ extension Decider {
             try apply(ExperimentDocument(experiment), ApplyOptions())
         case .experiment(let id, _, let change): try perform(change, id)
         case .assignmentMade, .stepCreated, .definitionChanged, .variantSelected, .rolloutChanged,
-            .scoreRecorded, .scoreRetracted, .keyCreated, .keyRevoked, .webhook:
+            .scoreRecorded, .scoreRetracted, .subjectErased, .keyCreated, .keyRevoked, .webhook:
             return
         }
     }
@@ -183,7 +199,7 @@ extension GroupDocument {
             case .name: name = reader.text("after", max: Limits.nameBytesMax)
             case .description: description = reader.text("after")
             case .status: status = reader.value("after", required: true)
-            case .lab, .subjectType, .hypothesis, .links, .endedReason:
+            case .lab, .subjectType, .hypothesis, .links, .sealed, .endedReason:
                 reader.problem("field", "Only experiments have \(change.field.rawValue).")
             }
             guard problems.list.isEmpty else { throw .invalid(problems.list) }
@@ -212,6 +228,7 @@ extension ExperimentDocument {
             case .lab: lab = reader.id("after") ?? .defaultLab
             case .subjectType: subjectType = reader.id("after") ?? .anySubjectType
             case .links: links = reader.links("after")
+            case .sealed: isSealed = reader.bool("after") ?? false
             case .endedReason: endedReason = reader.value("after")
             case .status:
                 reader.problem("field", "A status changes by the events of the lifecycle.")

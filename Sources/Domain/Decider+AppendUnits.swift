@@ -43,6 +43,7 @@ extension Decider {
         let problems = Problems()
         let request = ScoreRequest(recorded: proposal.data, "/data", problems)
         guard problems.list.isEmpty, let request else { throw .invalid(problems.list) }
+        if case .managed(let id) = request.unit.experiment { try refuseSealed(id) }
         let placement = facts.placements[request.unit]
         let version = placement?.version ?? facts.unattributed[request.unit] ?? 0
         let stream =

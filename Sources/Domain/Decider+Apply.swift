@@ -162,7 +162,8 @@ extension Decider {
             base = Experiment(
                 id: document.id, name: document.name, description: document.description,
                 lab: document.lab, subjectType: document.subjectType,
-                hypothesis: document.hypothesis, links: document.links)
+                hypothesis: document.hypothesis, links: document.links,
+                isSealed: document.isSealed)
             changes.append(.created(base))
         }
         changes += document.variantChanges(from: base)
@@ -203,6 +204,11 @@ extension ExperimentDocument {
         if current.links != links {
             let after = JSONValue.object(links.map { .init($0.name, .string($0.target)) })
             changes.append(FieldChange(field: .links, before: current.linksJSON, after: after))
+        }
+        if current.isSealed != isSealed {
+            changes.append(
+                FieldChange(
+                    field: .sealed, before: .bool(current.isSealed), after: .bool(isSealed)))
         }
         // A reason given while the experiment ends is part of that event instead.
         if let endedReason, current.status >= .ended, (status ?? current.status) >= .ended {

@@ -3,6 +3,9 @@ extension Decider {
     mutating func score(_ requests: [ScoreRequest]) throws(Refusal) {
         var problems: [Problem] = []
         for (index, request) in requests.enumerated() {
+            if case .managed(let id) = request.unit.experiment {
+                try check(request.seal, id, always: true)
+            }
             if let problem = problem(request) {
                 let place = requests.count == 1 ? "" : "/\(index)"
                 problems.append(Problem(place + problem.pointer, problem.detail))
@@ -23,19 +26,19 @@ extension Decider {
                     ? nil
                     : Problem(
                         "/variant",
-                        "\(unit.text) has no variant of \(unit.experiment); leave variant out of a "
-                            + "score that is to be kept unattributed.")
+                        "\(request.unitText) has no variant of \(unit.experiment); leave variant out "
+                            + "of a score that is to be kept unattributed.")
             }
             let verb = if case .managed = unit.experiment { "Assign it" } else { "Select one" }
             return Problem(
                 "/\(unit.field)",
-                "\(unit.text) has no variant of \(unit.experiment). \(verb) first, or send "
-                    + #""onUnknownUnit": "quarantine" to keep the score unattributed."#)
+                "\(request.unitText) has no variant of \(unit.experiment). \(verb) first, or "
+                    + #"send "onUnknownUnit": "quarantine" to keep the score unattributed."#)
         }
         if let variant = request.variant, !unit.isSameVariant(variant, placement.variant) {
             return Problem(
                 "/variant",
-                "\(unit.text) has variant \(placement.variant) of \(unit.experiment), not "
+                "\(request.unitText) has variant \(placement.variant) of \(unit.experiment), not "
                     + "\(variant); leave variant out, or score the unit that has it.")
         }
         return nil
@@ -56,7 +59,8 @@ extension Decider {
             ScoreRecorded(
                 unit: unit, variant: placement?.variant, cohort: placement?.cohort,
                 name: request.name, value: request.value, occurredAt: request.occurredAt ?? now,
-                stepID: request.stepID, metadata: request.metadata))
+                stepID: request.stepID, metadata: request.metadata,
+                sealed: placement == nil ? request.seal?.ciphertext : nil))
         record(event, version: nextVersion(unit, placement), id: request.id)
     }
 

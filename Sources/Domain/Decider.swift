@@ -31,6 +31,8 @@ package struct Decider: Sendable {
         switch command {
         case .assign(let experiment, let subjects): try assign(experiment, subjects)
         case .assignSubject(let subject, let experiments): try assign(subject, experiments)
+        case .assignSealed(let questions): try assign(questions)
+        case .erase(let request): try erase(request)
         case .select(let request): try select(request)
         case .rollOut(let step, let request): try rollOut(step, request)
         case .score(let requests):
@@ -57,7 +59,8 @@ package struct Decider: Sendable {
         case .createKey(let key): try create(key)
         case .revokeKey(let id): try revokeKey(id)
         case .webhook(let id, let command): try change(id, command)
-        case .assign, .assignSubject, .select, .rollOut, .score, .retract: return
+        case .assign, .assignSubject, .assignSealed, .erase, .select, .rollOut, .score, .retract:
+            return
         }
     }
 

@@ -55,6 +55,7 @@ package struct ExperimentDocument: Sendable, Equatable {
     package var subjectType: ResourceID = .anySubjectType
     package var hypothesis: String?
     package var links: [Link] = []
+    package var isSealed = false
     package var winningVariant: ResourceID?
     /// Nil leaves the reason as it is.
     package var endedReason: EndedReason?
@@ -69,6 +70,7 @@ extension ExperimentDocument {
             id: experiment.id, name: experiment.name, description: experiment.description,
             status: experiment.status, lab: experiment.lab, subjectType: experiment.subjectType,
             hypothesis: experiment.hypothesis, links: experiment.links,
+            isSealed: experiment.isSealed,
             winningVariant: experiment.status == .winnerDeclared ? experiment.winner : nil,
             endedReason: experiment.endedReason, variants: experiment.variants,
             cohorts: experiment.cohorts.map {
@@ -121,7 +123,7 @@ extension ResourceDocument {
     ) -> ExperimentDocument? {
         metadata.allow(metadataKeys + ["parentKind", "parentId"])
         spec.allow([
-            "subjectType", "hypothesis", "links", "variants", "cohorts", "winningVariant",
+            "subjectType", "hypothesis", "links", "sealed", "variants", "cohorts", "winningVariant",
             "endedReason",
         ])
         if let parent = metadata.text("parentKind"), parent != ResourceKind.lab.rawValue {
@@ -139,6 +141,7 @@ extension ResourceDocument {
             id: id, name: name, description: description, status: status, lab: lab,
             subjectType: spec.id("subjectType") ?? .anySubjectType,
             hypothesis: spec.text("hypothesis"), links: spec.links("links"),
+            isSealed: spec.bool("sealed") ?? false,
             winningVariant: spec.id("winningVariant"), endedReason: reason, variants: variants,
             cohorts: cohorts)
     }

@@ -16,8 +16,8 @@ extension LedgerEvent {
         "VariantRemoved", "CohortAdded", "ExperimentActivated", "WinnerDeclared",
         "ExperimentEnded", "ExperimentArchived", "ExperimentReopened", "AssignmentMade",
         "StepExperimentCreated", "ExperimentDefinitionChanged", "VariantSelected",
-        "RolloutChanged", "ScoreRecorded", "ScoreRetracted", "KeyCreated", "KeyRevoked",
-        "WebhookCreated", "WebhookUpdated", "WebhookSecretRotated", "WebhookPaused",
+        "RolloutChanged", "ScoreRecorded", "ScoreRetracted", "SubjectErased", "KeyCreated",
+        "KeyRevoked", "WebhookCreated", "WebhookUpdated", "WebhookSecretRotated", "WebhookPaused",
         "WebhookResumed", "WebhookDisabled", "WebhookRemoved", "WebhookReplayRequested",
         "WebhookReplayCancelled", "WebhookReplayCompleted", "WebhookRedelivered",
     ]
@@ -49,6 +49,7 @@ extension LedgerEvent {
                 ScoreRetracted(
                     score: try reader.score(), position: try reader.integer("score"),
                     reason: try reader.optionalText("reason")))
+        case "SubjectErased": self = .subjectErased(try reader.erasure())
         case "KeyCreated": self = .keyCreated(try reader.key())
         case "KeyRevoked": self = .keyRevoked(id: try reader.text("key"))
         default:
@@ -188,7 +189,8 @@ struct EventReader {
             lab: try optionalID("metadata/parentId") ?? .defaultLab,
             subjectType: try optionalID("spec/subjectType") ?? .anySubjectType,
             hypothesis: try optionalText("spec/hypothesis"),
-            links: try optional("spec/links", "give a map of strings", links) ?? [])
+            links: try optional("spec/links", "give a map of strings", links) ?? [],
+            isSealed: try optional("spec/sealed", "give true or false") { $0.bool } ?? false)
     }
 
     private func links(_ value: JSONValue) -> [Link]? {
@@ -231,7 +233,8 @@ struct EventReader {
             experiment: try id("experiment"), subject: try text("subject"),
             subjectType: try id("subjectType"), variant: try id("variant"),
             cohort: Int(try integer("cohort")),
-            u: try required("u", "give a number") { $0.double })
+            u: try required("u", "give a number") { $0.double },
+            sealed: try optionalText("sealed"))
     }
 
     func key() throws(EventDecodingError) -> Key {

@@ -75,7 +75,19 @@ extension EventReader {
             occurredAt: try required("occurredAt", "give an RFC 3339 time") {
                 $0.string.flatMap { Timestamp($0) }
             },
-            stepID: try optionalText("stepId"), metadata: member("metadata")?.encoded)
+            stepID: try optionalText("stepId"), metadata: member("metadata")?.encoded,
+            sealed: try optionalText("sealed"))
+    }
+
+    func erasure() throws(EventDecodingError) -> SubjectErased {
+        let names = try required("experiments", "give a list of experiments") { $0.array }
+        let experiments = names.compactMap { $0.string.flatMap { ResourceID($0) } }
+        guard experiments.count == names.count else {
+            throw error("/experiments", "give a list of experiments")
+        }
+        return SubjectErased(
+            token: try text("subject"), reason: try optionalText("reason"),
+            experiments: experiments)
     }
 }
 

@@ -52,6 +52,7 @@ extension LedgerEvent {
             writer.key("score")
             writer.integer(retracted.position)
             writer.optional("reason", retracted.reason)
+        case .subjectErased(let erased): writer.members(of: erased)
         case .keyCreated(let key):
             writer.key("key")
             writer.string(key.id)
@@ -96,6 +97,7 @@ extension JSONWriter {
         integer(made.cohort)
         key("u")
         number(made.u)
+        optional("sealed", made.sealed)
     }
 
     fileprivate mutating func members(of change: ExperimentChange) {
@@ -157,6 +159,10 @@ extension JSONWriter {
         if !experiment.links.isEmpty {
             key("links")
             value(experiment.linksJSON)
+        }
+        if experiment.isSealed {
+            key("sealed")
+            bool(true)
         }
         endObject()
     }

@@ -124,5 +124,16 @@ extension JSONWriter {
             key("metadata")
             raw(metadata)
         }
+        optional("sealed", score.sealed)
+    }
+
+    mutating func members(of erased: SubjectErased) {
+        key("subject")
+        string(erased.token)
+        optional("reason", erased.reason)
+        key("experiments")
+        beginArray()
+        for experiment in erased.experiments { string(experiment.text) }
+        endArray()
     }
 }

@@ -8,6 +8,8 @@ package struct AssignmentMade: Sendable, Equatable {
     package var variant: ResourceID
     package var cohort: Int
     package var u: Double
+    /// The subject's ID, encrypted, where ``subject`` is its token; see ``Seal``.
+    package var sealed: String?
 }
 
 /// A run got its variant.
@@ -68,6 +70,8 @@ package struct ScoreRecorded: Sendable, Equatable {
     package var stepID: String?
     /// A JSON object, as text.
     package var metadata: [UInt8]?
+    /// The subject's ID, encrypted, where the unit is a token and no event before says it.
+    package var sealed: String?
 }
 
 /// A score was taken back.
@@ -77,4 +81,12 @@ package struct ScoreRetracted: Sendable, Equatable {
     /// Where it stands in the log.
     package var position: Int64
     package var reason: String?
+}
+
+/// The key of a sealed subject is no more: what the log holds of it can't be read again.
+package struct SubjectErased: Sendable, Equatable {
+    package var token: String
+    package var reason: String?
+    /// Those that the subject took part in, or that hold scores of it.
+    package var experiments: [ResourceID]
 }

@@ -16,6 +16,7 @@ package enum LedgerEvent: Sendable, Equatable {
     indirect case rolloutChanged(RolloutChanged)
     indirect case scoreRecorded(ScoreRecorded)
     indirect case scoreRetracted(ScoreRetracted)
+    indirect case subjectErased(SubjectErased)
     indirect case keyCreated(Key)
     case keyRevoked(id: String)
     indirect case webhook(String, WebhookChange)
@@ -62,6 +63,7 @@ package struct FieldChange: Sendable, Equatable {
         case subjectType = "/spec/subjectType"
         case hypothesis = "/spec/hypothesis"
         case links = "/spec/links"
+        case sealed = "/spec/sealed"
         case endedReason = "/spec/endedReason"
     }
 }
@@ -80,6 +82,7 @@ extension LedgerEvent {
         case .rolloutChanged: "RolloutChanged"
         case .scoreRecorded: "ScoreRecorded"
         case .scoreRetracted: "ScoreRetracted"
+        case .subjectErased: "SubjectErased"
         case .keyCreated: "KeyCreated"
         case .keyRevoked: "KeyRevoked"
         case .webhook(_, let change): change.type
@@ -108,6 +111,7 @@ extension LedgerEvent {
         case .rolloutChanged(let changed): StreamName.rollout(changed.step, changed.key)
         case .scoreRecorded(let score): score.stream
         case .scoreRetracted(let retracted): retracted.score.stream
+        case .subjectErased(let erased): StreamName.subject(erased.token)
         case .keyCreated(let key): StreamName.key(key.id)
         case .keyRevoked(let id): StreamName.key(id)
         case .webhook(let id, _): StreamName.webhook(id)

@@ -147,6 +147,16 @@ extension ExperimentDocument {
                     "The subject type is \(current.subjectType) and can't change once the "
                         + "experiment has been active."))
         }
+        if let current, current.hasBeenActive, current.isSealed != isSealed {
+            problems.append(
+                Problem(
+                    "/spec/sealed",
+                    current.isSealed
+                        ? "The experiment seals its subjects, and has been active: write sealed: "
+                            + "true."
+                        : "The experiment has been active with its subjects in plain text; seal "
+                            + "them in a new experiment."))
+        }
         return problems
     }
 

@@ -8,6 +8,8 @@ package struct Facts: Sendable {
     package var unattributed: [UnitKey: Int64] = [:]
     /// Scores that may be taken back, by their positions.
     package var scores: [Int64: KnownScore] = [:]
+    /// Sealed subjects that are to be erased, by their tokens.
+    package var sealedSubjects: [String: KnownSubject] = [:]
 
     package init(placements: [UnitKey: Placement] = [:]) { self.placements = placements }
 }
@@ -72,6 +74,8 @@ package struct FactsNeeded: Sendable {
     package var rollouts: [RolloutKey] = []
     /// Positions of scores.
     package var scores: [Int64] = []
+    /// Tokens of subjects.
+    package var sealedSubjects: [String] = []
 
     package init() {}
 
@@ -81,6 +85,8 @@ package struct FactsNeeded: Sendable {
             placed += subjects.map { UnitKey(experiment: experiment, subject: $0) }
         case .assignSubject(let subject, let experiments):
             placed += experiments.map { UnitKey(experiment: $0, subject: subject) }
+        case .assignSealed(let questions): placed += questions.map(\.unit)
+        case .erase(let request): sealedSubjects += [request?.token].compactMap { $0 }
         case .select(let request): add(request)
         case .rollOut(let step, let request):
             rollouts += request.entries.map { RolloutKey(step, $0.key) }

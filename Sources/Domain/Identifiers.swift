@@ -53,6 +53,8 @@ package enum StreamName {
     package static func experiment(_ id: ResourceID) -> String { "experiment/\(id.text)" }
     package static func key(_ id: String) -> String { "key/\(encoded(id))" }
     package static func webhook(_ id: String) -> String { "webhook/\(id)" }
+    /// Of a sealed subject's own events.
+    package static func subject(_ token: String) -> String { "subject/\(token)" }
 
     package static func assignment(_ experiment: ResourceID, _ subject: String) -> String {
         "assignment/\(experiment.text)/\(encoded(subject))"
@@ -115,7 +117,7 @@ package enum StreamName {
 
     /// Streams whose events make up the state that decisions need in memory.
     package static let statePrefixes = [
-        "lab/", "subjecttype/", "experiment/", "step/", "key/", "webhook/",
+        "lab/", "subjecttype/", "experiment/", "step/", "key/", "webhook/", "subject/",
     ]
 
     private static func encoded(_ part: String) -> String {

@@ -90,6 +90,14 @@ package enum Limits {
     package static let batchEventsMax = 10_000
     /// Units whose variants are remembered for repeat requests, in two generations of half as many each.
     package static let placementCacheEntriesMax = 524_288
+    /// Keys of sealed subjects that are remembered, in two generations of half as many each.
+    package static let subjectKeyCacheEntriesMax = 65_536
+    /// Seconds after which a remembered key is looked up again: it may have been destroyed.
+    package static let subjectKeySecondsMax = 3
+    /// Times a command is sealed anew because of erasures at the same time.
+    package static let sealAttemptsMax = 5
+    /// Seconds after which an erasure that was begun is taken to be abandoned, and completed.
+    package static let erasureSecondsMax = 10
     /// Days an idempotency record is kept.
     package static let idempotencyDays = 8
 }

@@ -55,7 +55,7 @@ extension LedgerEvent {
             return pointer.inside("/spec/variants").map { "/data/after\($0)" } ?? "/data"
         case .groupUpdated, .experiment(_, _, .updated), .experiment(_, _, .variantRemoved),
             .assignmentMade, .stepCreated, .definitionChanged, .variantSelected, .rolloutChanged,
-            .scoreRecorded, .scoreRetracted, .keyCreated, .keyRevoked, .webhook:
+            .scoreRecorded, .scoreRetracted, .subjectErased, .keyCreated, .keyRevoked, .webhook:
             return "/data"
         }
     }

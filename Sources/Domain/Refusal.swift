@@ -26,6 +26,8 @@ package struct Refusal: Error, Sendable, Equatable {
         case preconditionFailed = "precondition-failed"
         /// An idempotency key came again with another body (422).
         case keyReused = "idempotency-key-reused"
+        /// A subject was erased while the request was on its way (503).
+        case staleSeal = "subject-being-erased"
     }
 
     package let kind: Kind

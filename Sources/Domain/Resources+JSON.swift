@@ -91,6 +91,10 @@ extension JSONWriter {
             key("links")
             value(experiment.linksJSON)
         }
+        if experiment.isSealed {
+            key("sealed")
+            bool(true)
+        }
         if experiment.status == .winnerDeclared {
             optional("winningVariant", experiment.winner?.text)
         }

@@ -105,6 +105,8 @@ package struct Experiment: Sendable, Equatable {
     package var subjectType: ResourceID
     package var hypothesis: String?
     package var links: [Link] = []
+    /// Whether the log names subjects by tokens only; see ``Seal``.
+    package var isSealed = false
     package var variants: [Variant] = []
     package var cohorts: [Cohort] = []
     /// The winner last declared; kept when the experiment ends.
@@ -113,6 +115,8 @@ package struct Experiment: Sendable, Equatable {
     package var provenance = Provenance()
     /// The position of the event that gave the experiment its present status or winner.
     package var statusPosition: Int64 = 0
+    /// Whether it has ever been active, so that subjects may have variants.
+    package var hasBeenActive = false
 
     package func variant(_ id: ResourceID) -> Variant? { variants.first { $0.id == id } }
 

@@ -16,6 +16,8 @@ package struct ScoreRequest: Sendable, Equatable {
     package var quarantinesUnknown = false
     /// The client's own ID for the event, which makes it idempotent.
     package var id: EventID?
+    /// Where the unit is a sealed subject, which its token names.
+    package var seal: Seal?
 
     package init(unit: UnitKey, name: String, value: ScoreValue) {
         self.unit = unit

@@ -22,6 +22,10 @@ package struct State: Sendable, Equatable {
     package private(set) var webhooks: [String: Webhook] = [:]
     /// Of the last event that changed a resource, a key or a webhook.
     package private(set) var changedPosition: Int64 = 0
+    /// Of the last event that erased a subject; see ``Seal/position``.
+    package private(set) var erasedPosition: Int64 = 0
+    /// Whether an experiment seals its subjects, or has done so as a draft.
+    package private(set) var sealsSubjects = false
     /// Experiments that code declares.
     package private(set) var steps: [StepKey: DeclaredExperiment] = [:]
     /// Versions of the streams of resources and keys.
@@ -37,10 +41,18 @@ package struct State: Sendable, Equatable {
         kind == .lab ? labs : subjectTypes
     }
 
+    /// Those that seal their subjects.
+    package var sealedExperiments: [ResourceID] {
+        sealsSubjects ? experiments.values.filter(\.isSealed).map(\.id).sorted() : []
+    }
+
     /// The fold's step: the state after an event.
     package mutating func evolve(_ event: LedgerEvent, at context: EventContext) {
         switch event {
         case .assignmentMade, .variantSelected, .rolloutChanged, .scoreRecorded, .scoreRetracted:
+            return
+        case .subjectErased:
+            erasedPosition = context.position
             return
         case .stepCreated(let step, let definition):
             steps[step] = DeclaredExperiment(step, definition, context)
@@ -60,9 +72,11 @@ package struct State: Sendable, Equatable {
             experiment.provenance.touch(version, context)
             experiment.statusPosition = context.position
             experiments[id] = experiment
+            if experiment.isSealed { sealsSubjects = true }
         case .experiment(let id, let version, let change):
             experiments[id]?.evolve(change, context)
             experiments[id]?.provenance.touch(version, context)
+            if experiments[id]?.isSealed == true { sealsSubjects = true }
         case .keyCreated(var key):
             key.createdAt = context.recordedAt
             keys[key.id] = key
@@ -138,6 +152,7 @@ extension Experiment {
 
     private mutating func enter(_ status: ExperimentStatus, _ context: EventContext) {
         self.status = status
+        if status == .active { hasBeenActive = true }
         statusPosition = context.position
     }
 
@@ -154,6 +169,7 @@ extension Experiment {
             links = (change.after.object ?? []).compactMap { member in
                 member.value.string.map { Link(name: member.key, target: $0) }
             }
+        case .sealed: isSealed = change.after.bool ?? false
         case .status: return
         }
     }

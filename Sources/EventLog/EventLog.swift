@@ -1,6 +1,7 @@
 import Domain
 import Logging
 import Postgres
+import Secrets
 import Synchronization
 import Telemetry
 
@@ -18,8 +19,13 @@ package final class EventLog: Sendable {
     package let sequencer: Sequencer
     package let reader: EventReader
     private let recall = Mutex(RecallPolicy())
+    /// Nil on a node that can't tell sealed subjects apart.
+    let subjectKeys: SubjectKeys?
 
-    private init(view: LedgerView, sequencer: Sequencer, reader: EventReader) {
+    private init(
+        view: LedgerView, sequencer: Sequencer, reader: EventReader, subjectKeys: SubjectKeys?
+    ) {
+        self.subjectKeys = subjectKeys
         self.view = view
         self.sequencer = sequencer
         self.reader = reader
@@ -36,10 +42,12 @@ package final class EventLog: Sendable {
 
     /// Becomes the leader of the database, which nobody else may lead now.
     ///
-    /// Waits up to `patience` for the session of a leader that has just died to end.
+    /// Without `secrets` it can't tell sealed subjects apart. Waits up to `patience` for the session
+    /// of a leader that has just died to end.
     package static func lead(
         conninfo: String, readers: Int = 2, metrics: LedgerMetrics, logger: Logger,
-        patience: Duration = .seconds(10), admission: Admission = { _ in }
+        secrets: SecretBox? = nil, patience: Duration = .seconds(10),
+        admission: Admission = { _ in }
     ) throws -> EventLog {
         let connection = try Leadership.connect(conninfo)
         try Migrations.apply(connection)
@@ -51,7 +59,8 @@ package final class EventLog: Sendable {
         }
         _ = try Head.beginEpoch(connection)
         let log = try open(
-            connection, conninfo: conninfo, readers: readers, metrics: metrics, logger: logger)
+            connection, conninfo: conninfo, readers: readers, metrics: metrics, logger: logger,
+            secrets: secrets)
         let sequencer = log.sequencer
         let tiles = try Tiles.open(at: log.view.head, connection, logger)
         try admission(connection)
@@ -68,20 +77,23 @@ package final class EventLog: Sendable {
 
     /// Reads a database along, without appending to it; ``join(url:)`` makes it a node of its own.
     package static func open(
-        conninfo: String, readers: Int = 2, metrics: LedgerMetrics, logger: Logger
+        conninfo: String, readers: Int = 2, metrics: LedgerMetrics, logger: Logger,
+        secrets: SecretBox? = nil
     ) throws -> EventLog {
         let connection = try Leadership.connect(conninfo)
         defer { connection.close() }
         try Migrations.apply(connection)
         return try open(
-            connection, conninfo: conninfo, readers: readers, metrics: metrics, logger: logger)
+            connection, conninfo: conninfo, readers: readers, metrics: metrics, logger: logger,
+            secrets: secrets)
     }
 
     /// Folds the state up to the head.
     private static func open(
         _ connection: Connection, conninfo: String, readers: Int, metrics: LedgerMetrics,
-        logger: Logger
+        logger: Logger, secrets: SecretBox?
     ) throws -> EventLog {
+        if let secrets { try SubjectKeys.check(secrets, connection) }
         let head = try Head.read(connection)
         let view = LedgerView()
         view.publish(try EventReader.state(through: head.position, connection), head)
@@ -96,7 +108,8 @@ package final class EventLog: Sendable {
             view: view,
             sequencer: Sequencer(
                 view: view, conninfo: conninfo, metrics: metrics, logger: logger),
-            reader: EventReader(pool: pool))
+            reader: EventReader(pool: pool),
+            subjectKeys: secrets.map { SubjectKeys($0, pool: pool) })
     }
 
     /// Takes part in the leadership of the database: this node leads when no other does, and until
@@ -120,13 +133,16 @@ package final class EventLog: Sendable {
             let settled = try await recalled(
                 {
                     view.settled(experiment, subjects)
-                }, subjects.map { UnitKey(experiment: experiment, subject: $0) })
+                }, view.plainUnits(experiment, subjects))
         {
             sequencer.metrics.cacheHits.increment(by: subjects.count)
             var receipt = Receipt()
             receipt.assignments = settled
             receipt.position = view.position
             return receipt
+        }
+        if view.sealsSubjects, let sealed = try await assignSealed(experiment, subjects, context) {
+            return sealed
         }
         return try await sequencer.submit(.assign(experiment, subjects: subjects), context)
     }
@@ -151,13 +167,14 @@ package final class EventLog: Sendable {
 
     /// What the view knows of units; a node that does not lead reads it from the log if need be,
     /// unless that has found nothing for a while: then the leader is asked at once.
-    private func recalled<T>(_ known: () -> T?, _ keys: @autoclosure () -> [UnitKey]) async throws
+    func recalled<T>(_ known: () -> T?, _ keys: @autoclosure () -> [UnitKey]) async throws
         -> T?
     {
         if let known = known() { return known }
         guard !isLeading, recall.withLock({ $0.looksUp() }) else { return nil }
         var found: [UnitKey: Placement] = [:]
         let missing = view.cached(keys(), into: &found)
+        guard !missing.isEmpty else { return nil }
         let looked = try await reader.placements(missing)
         recall.withLock { $0.lookedUp(found: looked.count) }
         view.remember(looked.known(at: view.position))
@@ -174,8 +191,9 @@ package final class EventLog: Sendable {
     ) async throws -> (answers: [AssignmentAnswer], position: Int64) {
         let (state, position) = view.snapshot
         let active = asked.filter { state.experiments[$0.experiment]?.status == .active }
+        let names = try await sealedNames(of: active, state)
         var found: [UnitKey: Placement] = [:]
-        let missing = view.cached(Self.keys(active), into: &found)
+        let missing = view.cached(active.compactMap(names.unit), into: &found)
         if !missing.isEmpty {
             let looked = try await reader.placements(missing).known(at: position)
             view.remember(looked)
@@ -183,7 +201,7 @@ package final class EventLog: Sendable {
         }
         // An answer shows the log at one position, and what was cached may have come since.
         let answers = state.answers(
-            to: asked, existing: found.known(at: position), position: position)
+            to: asked, names, existing: found.known(at: position), position: position)
         return (answers, position)
     }
 
@@ -192,12 +210,10 @@ package final class EventLog: Sendable {
         _ asked: [Question], asOf position: Int64
     ) async throws -> [AssignmentAnswer] {
         let state = try await reader.state(at: position)
-        let found = try await reader.placements(Self.keys(asked), through: position)
-        return state.answers(to: asked, existing: found, position: position)
-    }
-
-    private static func keys(_ asked: [Question]) -> [UnitKey] {
-        asked.map { UnitKey(experiment: $0.experiment, subject: $0.subject) }
+        let names = try await sealedNames(of: asked, state)
+        let found = try await reader.placements(
+            asked.compactMap(names.unit), through: position)
+        return state.answers(to: asked, names, existing: found, position: position)
     }
 
     // MARK: Upkeep
@@ -237,14 +253,15 @@ extension [UnitKey: Placement] {
 extension State {
     /// The answers to reading assignments.
     fileprivate func answers(
-        to asked: [EventLog.Question], existing: [UnitKey: Placement], position: Int64
+        to asked: [EventLog.Question], _ names: SealedNames, existing: [UnitKey: Placement],
+        position: Int64
     ) -> [AssignmentAnswer] {
         asked.map { id, subject in
             guard let experiment = experiments[id] else {
                 return AssignmentAnswer(
                     experiment: id, subject: subject, reason: .notFound, position: position)
             }
-            let placement = existing[UnitKey(experiment: id, subject: subject)]
+            let placement = names.unit((id, subject)).flatMap { existing[$0] }
             return experiment.answer(to: subject, existing: placement)
                 ?? AssignmentAnswer(
                     experiment: id, subject: subject, reason: .notAssigned, position: position)

@@ -53,12 +53,14 @@ package final class LedgerView: Sendable {
 
     /// The answers for subjects that need no event and no look-up; nil if any needs one.
     ///
-    /// - Returns: nil also for an unknown experiment, whose refusal is the decider's to give.
+    /// - Returns: nil also for an unknown experiment, whose refusal is the decider's to give, and for
+    ///   one that seals its subjects.
     package func settled(
         _ experiment: ResourceID, _ subjects: [String]
     ) -> [AssignmentAnswer]? {
         contents.withLock { contents in
-            guard let experiment = contents.state.experiments[experiment] else { return nil }
+            guard let experiment = contents.state.experiments[experiment], !experiment.isSealed
+            else { return nil }
             var answers: [AssignmentAnswer] = []
             answers.reserveCapacity(subjects.count)
             for subject in subjects {
@@ -74,6 +76,36 @@ package final class LedgerView: Sendable {
             return answers
         }
     }
+
+    /// The same where some of the experiments seal their subjects.
+    func settled(_ questions: [SealedQuestion]) -> [AssignmentAnswer]? {
+        contents.withLock { contents in
+            var answers: [AssignmentAnswer] = []
+            for question in questions {
+                guard let experiment = contents.state.experiments[question.experiment] else {
+                    return nil
+                }
+                let existing =
+                    experiment.status == .active ? contents.cache.find(question.unit) : nil
+                guard let answer = experiment.answer(to: question.subject, existing: existing)
+                else { return nil }
+                answers.append(answer)
+            }
+            return answers
+        }
+    }
+
+    /// What the log calls subjects of an experiment; none where it seals them.
+    func plainUnits(_ experiment: ResourceID, _ subjects: [String]) -> [UnitKey] {
+        let isSealed = contents.withLock { $0.state.experiments[experiment]?.isSealed ?? false }
+        return isSealed ? [] : subjects.map { UnitKey(experiment: experiment, subject: $0) }
+    }
+
+    /// Whether some experiment seals its subjects.
+    var sealsSubjects: Bool { contents.withLock { $0.state.sealsSubjects } }
+
+    /// Of the last event that erased a subject.
+    var erasedPosition: Int64 { contents.withLock { $0.state.erasedPosition } }
 
     /// A run's variant, if it is cached.
     func memoized(_ key: UnitKey) -> Placement? { contents.withLock { $0.cache.find(key) } }

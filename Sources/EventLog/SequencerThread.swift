@@ -190,6 +190,10 @@ final class SequencerThread: @unchecked Sendable {
         if !needed.rollouts.isEmpty {
             facts.rollouts = try LookUp.rollouts(needed.rollouts, connection)
         }
+        if !needed.sealedSubjects.isEmpty {
+            facts.sealedSubjects = try LookUp.sealedSubjects(
+                needed.sealedSubjects, in: core.state.sealedExperiments, connection)
+        }
         let unplaced = needed.quarantined.filter { facts.placements[$0] == nil }
         if !unplaced.isEmpty {
             facts.unattributed = try LookUp.unattributedVersions(unplaced, connection)

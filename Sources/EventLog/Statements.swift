@@ -214,6 +214,32 @@ enum LookUp {
         return found
     }
 
+    /// What the log holds of sealed subjects, by their tokens.
+    static func sealedSubjects(
+        _ tokens: [String], in experiments: [ResourceID], _ connection: Connection
+    ) throws -> [String: KnownSubject] {
+        var known: [String: KnownSubject] = [:]
+        for token in tokens {
+            let units = experiments.map { UnitKey(experiment: $0, subject: token) }
+            let names = units.flatMap { [$0.stream, StreamName.unattributed($0)] }
+            let found = try existing([StreamName.subject(token)] + names, connection)
+            known[token] = KnownSubject(
+                experiments: Set(found.filter { $0 > 0 }.map { experiments[($0 - 1) / 2] }),
+                isErased: found.contains(0))
+        }
+        return known
+    }
+
+    /// The indexes of those of the streams that are there.
+    static func existing(_ names: [String], _ connection: Connection) throws -> [Int] {
+        let rows = try connection.query(
+            """
+            SELECT k.n FROM unnest($1::text[]) WITH ORDINALITY AS k(stream, n)
+             WHERE (SELECT true FROM ledger.events WHERE stream = k.stream LIMIT 1)
+            """, [streams(names)])
+        return (0..<rows.count).map { Int(rows.int64($0, 0)) - 1 }
+    }
+
     static func keptAnswers(_ keys: [String]) -> Statement {
         Statement(
             "SELECT key, request, answer FROM ledger.idempotency WHERE key = ANY($1::text[])",

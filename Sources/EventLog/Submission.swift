@@ -15,6 +15,9 @@ package struct CommandContext: Sendable {
         self.idempotency = idempotency
     }
 
+    /// Under which the answer is kept.
+    var idempotencyKey: String? { idempotency.map { "key/\(actor)/\($0.key)" } }
+
     /// What makes a repeated request get the first one's answer.
     package struct Idempotency: Sendable {
         /// The client's key.
@@ -99,12 +102,13 @@ struct Submission: Sendable {
         switch command {
         case .assign(_, let subjects): subjects.count
         case .assignSubject(_, let experiments): experiments.count
+        case .assignSealed(let questions): questions.count
         case .append(let events): events.count
         case .score(let requests): requests.count
         case .rollOut(_, let request): request.entries.count
         case .select: 2
         case .apply(let documents, _): documents.count * 4
-        case .step, .retract, .createKey, .revokeKey, .webhook: 1
+        case .step, .retract, .erase, .createKey, .revokeKey, .webhook: 1
         }
     }
 
@@ -121,9 +125,7 @@ struct Submission: Sendable {
     }
 
     /// Keys of different actors never meet.
-    var idempotencyKey: String? {
-        context.idempotency.map { "key/\(context.actor)/\($0.key)" }
-    }
+    var idempotencyKey: String? { context.idempotencyKey }
 
     static func key(of id: EventID) -> String { "event/\(id)" }
 }

@@ -35,10 +35,6 @@ extension API {
             _ = try authorize(request, .reader)
             return try await list(try context.resourceID(.experiment), request)
         }
-        router.get("/v1/subjects/:subject/assignments") { request, context in
-            _ = try authorize(request, .reader)
-            return try await list(subject: try context.part("subject"), request)
-        }
     }
 
     // MARK: Asking
@@ -78,8 +74,7 @@ extension API {
         let context = try request.context(actor, body: body) {
             Self.answer($0.assignments, byExperiment: true).bytes
         }
-        let receipt = try await log.sequencer.submit(
-            .assignSubject(subject, experiments: ids), context)
+        let receipt = try await log.assign(subject, in: ids, context: context)
         if let answer = receipt.replayedAnswer { return .replayed(answer) }
         return Response(json: Self.answer(receipt.assignments, byExperiment: true))
     }
@@ -142,7 +137,9 @@ extension API {
 
     private func list(_ id: ResourceID, _ request: Request) async throws -> Response {
         let (state, position) = try await state(for: request)
-        guard state.experiments[id] != nil else { throw Refusal.unknownExperiment(id.text) }
+        guard let experiment = state.experiments[id] else {
+            throw Refusal.unknownExperiment(id.text)
+        }
         let limit = try request.limit()
         let events = try await log.reader.placements(
             of: .managed(id),
@@ -153,37 +150,20 @@ extension API {
             return (event, made)
         }
         let next = events.count > limit ? made.last?.1.subject : nil
+        let opened = experiment.isSealed ? try await opened(made.map(\.1), request) : nil
         return Response(
             json: listPage(made, next: next, position: position) { writer, item in
-                writer.assignment(item.1, item.0)
+                writer.assignment(item.1, item.0, opened)
             }, at: position)
     }
 
-    private func list(subject: String, _ request: Request) async throws -> Response {
-        let (state, position) = try await state(for: request)
-        let ids = state.experiments.keys.sorted()
-        let found = try await log.reader.placements(
-            ids.map { UnitKey(experiment: $0, subject: subject) }, through: position)
-        let items = ids.compactMap { id in
-            found[UnitKey(experiment: id, subject: subject)].map { (id, $0) }
-        }
-        return Response(
-            json: listPage(items, next: nil, position: position) { writer, item in
-                writer.beginObject()
-                writer.key("experiment")
-                writer.string(item.0.text)
-                writer.key("subject")
-                writer.string(subject)
-                writer.key("variant")
-                writer.string(item.1.variant)
-                writer.key("cohort")
-                writer.integer(item.1.cohort)
-                writer.key("u")
-                if let u = item.1.u { writer.number(u) } else { writer.null() }
-                writer.key("position")
-                writer.integer(item.1.position)
-                writer.endObject()
-            }, at: position)
+    /// Who is behind tokens, for those who may know.
+    private func opened(
+        _ made: [AssignmentMade], _ request: Request
+    ) async throws -> [String: String]? {
+        guard try role(request).allows(.editor) else { return nil }
+        return try await log.openedSubjects(
+            made.compactMap { made in made.sealed.map { (made.subject, $0) } })
     }
 
     // MARK: Answers
@@ -234,10 +214,17 @@ extension Request {
 }
 
 extension JSONWriter {
-    fileprivate mutating func assignment(_ made: AssignmentMade, _ event: StoredEvent) {
+    /// - Parameter opened: Sealed subjects by their tokens; nil where they are not shown.
+    fileprivate mutating func assignment(
+        _ made: AssignmentMade, _ event: StoredEvent, _ opened: [String: String]?
+    ) {
         beginObject()
         key("subject")
         string(made.subject)
+        if let opened {
+            key("opened")
+            string(orNull: opened[made.subject])
+        }
         key("variant")
         string(made.variant.text)
         key("cohort")

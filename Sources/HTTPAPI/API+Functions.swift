@@ -52,9 +52,10 @@ extension API {
         }
         router.get("/v1/experiments/:id/assignments/:subject/history") { request, context in
             _ = try authorize(request, .reader)
-            let unit = UnitKey(
-                experiment: try context.resourceID(.experiment),
-                subject: try context.part("subject"))
+            let id = try context.resourceID(.experiment)
+            guard let unit = try await log.unit(id, try context.part("subject")) else {
+                throw HTTPProblem.notFound("\(id) has nothing of this subject.")
+            }
             return try await history(of: unit, request)
         }
     }

@@ -8,18 +8,27 @@ extension API {
     ///
     /// - Returns: the actor as events name it: `key/ID`, or `local` where no key is needed.
     func authorize(_ request: Request, _ needed: Role) throws -> String {
+        guard let key = try key(of: request) else { return "local" }
+        guard key.role.allows(needed) else { throw HTTPProblem.forbidden(key.role, needed) }
+        return "key/\(key.id)"
+    }
+
+    /// What whoever sent the request may do.
+    func role(_ request: Request) throws -> Role { try key(of: request)?.role ?? .admin }
+
+    /// The key that the request came with; nil where it needs none.
+    private func key(of request: Request) throws -> Key? {
         guard let header = request.headers[.authorization] else {
             guard servesWithoutKey else { throw HTTPProblem.noKey }
             guard request.isFromThisMachine else { throw HTTPProblem.crossOrigin }
-            return "local"
+            return nil
         }
         guard header.prefix(7).lowercased() == "bearer ",
             let parts = KeySecret.parts(of: header.dropFirst(7)),
             let key = log.view.key(parts.id), key.revokedAt == nil,
             KeySecret.matches(key, parts.secret)
         else { throw HTTPProblem.wrongKey }
-        guard key.role.allows(needed) else { throw HTTPProblem.forbidden(key.role, needed) }
-        return "key/\(key.id)"
+        return key
     }
 
     func addKeyRoutes(to router: Router<APIContext>) {

@@ -72,8 +72,8 @@ extension API {
                 return Response(json: flags, at: position).tagged(flags.bytes, for: request)
             }
         }
-        let receipt = try await log.sequencer.submit(
-            .assignSubject(subject, experiments: experiments.map(\.id)), context)
+        let receipt = try await log.assign(
+            subject, in: experiments.map(\.id), context: context)
         if let answer = receipt.replayedAnswer {
             return Response.replayed(answer).tagged(answer, for: request)
         }

@@ -41,7 +41,7 @@ extension API {
         let first = !isSingle && scores.count == 1 ? "/0" : ""
         let lead = { (pointer: String) in place(first + pointer) }
         let receipt = try await pointing(at: lead) {
-            try await log.sequencer.submit(.score(scores), context)
+            try await log.record(scores, context: context)
         }
         if let answer = receipt.replayedAnswer { return .replayed(answer, status: .created) }
         let answer = Self.recorded(receipt, isSingle: isSingle)

@@ -55,6 +55,7 @@ package struct API: Sendable {
         addResourceRoutes(to: router)
         addLifecycleRoutes(to: router)
         addAssignmentRoutes(to: router)
+        addSubjectRoutes(to: router)
         addFlagRoutes(to: router)
         addSelectionRoutes(to: router)
         addFunctionRoutes(to: router)
@@ -79,6 +80,13 @@ package struct APIContext: RequestContext {
 
     /// Whether the router found nothing to answer; it says so in place of the route.
     fileprivate var matchedNoRoute: Bool { endpointPath == "NotFound" }
+
+    /// The path as the log may have it: without the names of subjects.
+    fileprivate func loggedPath(of request: Request) -> String {
+        guard let route = endpointPath, route.contains("{subject}") || route.contains(":subject")
+        else { return request.uri.path }
+        return route
+    }
 }
 
 /// Around every request: its ID, its time, and its error made readable.
@@ -98,7 +106,7 @@ where Inner.Context == APIContext {
             response = try await answer(request, context, requestID)
         } catch {
             let problem = HTTPProblem(error)
-            log(problem, error, request, requestID)
+            log(problem, error, request, context, requestID)
             response = problem.response
         }
         response.headers[.requestID] = requestID
@@ -111,7 +119,7 @@ where Inner.Context == APIContext {
             "request",
             metadata: [
                 "request": "\(requestID)", "method": "\(request.method)",
-                "path": "\(request.uri.path)", "status": "\(response.status.code)",
+                "path": "\(context.loggedPath(of: request))", "status": "\(response.status.code)",
             ])
         let route = context.matchedNoRoute ? "none" : context.endpointPath ?? "none"
         let method = request.method.rawValue
@@ -135,7 +143,8 @@ where Inner.Context == APIContext {
     }
 
     private func log(
-        _ problem: HTTPProblem, _ error: any Error, _ request: Request, _ requestID: String
+        _ problem: HTTPProblem, _ error: any Error, _ request: Request, _ context: APIContext,
+        _ requestID: String
     ) {
         let level: Logger.Level =
             problem.status.code < 500
@@ -144,7 +153,7 @@ where Inner.Context == APIContext {
             level: level, "request failed",
             metadata: [
                 "request": "\(requestID)", "method": "\(request.method)",
-                "path": "\(request.uri.path)", "status": "\(problem.status.code)",
+                "path": "\(context.loggedPath(of: request))", "status": "\(problem.status.code)",
                 "detail": "\(problem.detail)", "error": "\(error)",
             ])
     }

@@ -138,6 +138,13 @@ extension HTTPProblem {
         case let error as NotaryError:
             self = .unavailable(
                 "checkpoint-unavailable", "No checkpoint can be signed", "Now \(error).")
+        case let error as SubjectKeysError:
+            self = .unavailable(
+                error == .beingErased
+                    ? Refusal.Kind.staleSeal.rawValue : "sealed-subjects-unavailable",
+                error == .beingErased
+                    ? "A subject is being erased" : "Sealed subjects can't be told apart here",
+                "\(error)")
         default:
             self.init(
                 .internalServerError, "internal", "Something went wrong in the ledger",
@@ -154,10 +161,12 @@ extension HTTPProblem {
             case .versionMismatch: (.conflict, "The stream is at another version")
             case .preconditionFailed: (.preconditionFailed, "The resource has changed")
             case .keyReused: (.unprocessableContent, "The key was used for another request")
+            case .staleSeal: (.serviceUnavailable, "A subject is being erased")
             }
         self.init(
             status, refusal.kind.rawValue, title, refusal.detail, problems: refusal.problems)
         actualVersion = refusal.actualVersion
+        if refusal.kind == .staleSeal { retryAfterSeconds = 1 }
     }
 
     private init(_ error: SequencerError) {

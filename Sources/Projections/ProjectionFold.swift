@@ -184,8 +184,8 @@ struct ProjectionFold: Sendable {
         case .rolloutChanged(let changed):
             rollouts[RolloutKey(changed.step, changed.key)] = RolloutRow(
                 variant: changed.variant, context)
-        case .assignmentMade, .variantSelected, .scoreRecorded, .scoreRetracted, .keyCreated,
-            .keyRevoked, .webhook:
+        case .assignmentMade, .variantSelected, .scoreRecorded, .scoreRetracted, .subjectErased,
+            .keyCreated, .keyRevoked, .webhook:
             break
         }
         state.evolve(event, at: context)

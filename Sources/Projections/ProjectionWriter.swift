@@ -114,10 +114,12 @@ struct ProjectionWriter {
                 """
                 INSERT INTO \(schema).experiments
                     (id, name, description, status, lab_id, subject_type_id, hypothesis, links,
-                     winning_variant, ended_reason, resource_version, created_at, updated_at)
+                     winning_variant, ended_reason, resource_version, created_at, updated_at,
+                     sealed)
                 SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[],
                                      $6::text[], $7::text[], $8::json[], $9::text[], $10::text[],
-                                     $11::bigint[], $12::timestamptz[], $13::timestamptz[])
+                                     $11::bigint[], $12::timestamptz[], $13::timestamptz[],
+                                     $14::bool[])
                 """, rows.parameters),
             Statement(
                 """

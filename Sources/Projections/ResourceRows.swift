@@ -31,8 +31,10 @@ struct ExperimentRows {
     private var winners = BinaryArray(.text)
     private var reasons = BinaryArray(.text)
     private var provenances = ProvenanceColumns()
+    private var sealed = BinaryArray(.bool)
 
     mutating func append(_ experiment: Experiment) {
+        sealed.append(experiment.isSealed)
         let values = [
             experiment.id.text, experiment.name, experiment.description,
             experiment.status.rawValue, experiment.lab.text, experiment.subjectType.text,
@@ -48,7 +50,7 @@ struct ExperimentRows {
 
     var parameters: [Parameter] {
         texts.map { .array($0) } + [.array(links), .array(winners), .array(reasons)]
-            + provenances.parameters
+            + provenances.parameters + [.array(sealed)]
     }
 }
 

@@ -119,7 +119,24 @@ import Testing
         .replayCancelled(1), .replayCompleted(1), .redelivered([3, 4]),
     ].map { .webhook("hook", $0) }
 
-    private static var all: [LedgerEvent] { events + unitEvents + webhookEvents }
+    static let sealedEvents: [LedgerEvent] = [
+        .experiment(
+            id("s"), resourceVersion: 1,
+            .created(
+                Experiment(
+                    id: id("s"), lab: .defaultLab, subjectType: .anySubjectType, isSealed: true))),
+        .assignmentMade(
+            AssignmentMade(
+                experiment: id("s"), subject: "sealed-1", subjectType: id("any"),
+                variant: id("a"), cohort: 1, u: 0.5, sealed: "YQ==")),
+        .subjectErased(
+            SubjectErased(token: "sealed-1", reason: "asked", experiments: [id("s"), id("t")])),
+        .subjectErased(SubjectErased(token: "sealed-1", reason: nil, experiments: [])),
+    ]
+
+    private static var all: [LedgerEvent] {
+        events + unitEvents + webhookEvents + sealedEvents
+    }
 
     @Test func `an event reads back from its type and data`() throws {
         for event in Self.all {

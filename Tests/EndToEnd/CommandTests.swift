@@ -102,6 +102,57 @@ struct CommandTests {
         #expect(try bytes(directory + "/log") == bytes(other + "/log"))
     }
 
+    @Test("erases a sealed subject, so that neither an export nor a rebuild has it")
+    func erasure() throws {
+        let directory = try temporaryDirectory()
+        defer { removeTree(directory) }
+        let server = try LedgerProcess.serve(dataDirectory: directory)
+        func run(_ arguments: [String]) throws -> (status: Int32, output: String) {
+            try LedgerProcess.run(arguments + ["--url", server.url])
+        }
+        let document = directory + "/secret.yaml"
+        try write(
+            """
+            schemaVersion: 1
+            kind: experiment
+            metadata: {id: SECRET, status: active}
+            spec:
+              sealed: true
+              variants: [{id: A, isControl: true}, {id: B}]
+              cohorts: [{index: 1, variants: [{variant: A, split: 0.5}, {variant: B, split: 0.5}]}]
+            """, to: document)
+        #expect(try run(["apply", "-f", document]).status == 0)
+        let shown = try run(["get", "experiments", "SECRET", "-o", "yaml"])
+        #expect(shown.output.contains("sealed: true"))
+        for subject in ["alice@example.com", "bob@example.com"] {
+            #expect(try run(["assign", "SECRET", subject]).output.contains(subject))
+            let score = try run(["score", "SECRET", "n", "1", "--subject", subject])
+            #expect(score.status == 0, "\(score.output)")
+        }
+        #expect(try run(["get", "assignments", "SECRET"]).output.contains("alice@example.com"))
+        let unasked = try run(["erase", "alice@example.com"])
+        #expect(unasked.status == 1 && unasked.output.contains("--yes"))
+        let erased = try run(["erase", "alice@example.com", "--reason", "asked", "--yes"])
+        #expect(erased.status == 0 && erased.output.contains("sealed in: SECRET"))
+        let again = try run(["erase", "alice@example.com", "--yes"])
+        #expect(again.status == 1 && again.output.contains("nothing to erase"))
+        let listed = try run(["get", "assignments", "SECRET"]).output
+        #expect(listed.contains("bob@example.com") && !listed.contains("alice"))
+        #expect(try run(["history"]).output.contains("erased: asked"))
+        server.kill(SIGTERM)
+        server.wait()
+        for arguments in [["verify"], ["rebuild"], ["rebuild", "--verify"]] {
+            let result = try LedgerProcess.run(arguments + ["--data-dir", directory])
+            #expect(result.status == 0, "\(arguments): \(result.output)")
+        }
+        let exported = try LedgerProcess.run([
+            "export", "--data-dir", directory, "-o", directory + "/log",
+        ])
+        #expect(exported.status == 0, "\(exported.output)")
+        let lines = String(decoding: try bytes(directory + "/log"), as: UTF8.self)
+        #expect(lines.contains("SubjectErased") && !lines.contains("example.com"))
+    }
+
     @Test("selects, scores and shows the results of a step experiment")
     func results() throws {
         let directory = try temporaryDirectory()

@@ -1,7 +1,6 @@
 import Curl
 import Domain
 import EventLog
-import Glibc
 import JSON
 import Logging
 import Postgres
@@ -19,22 +18,25 @@ import Webhooks
 /// A ledger of a test's own, served over HTTP on a free port of the loopback.
 struct ServedLedger: Sendable {
     let log: EventLog
+    let database: TestDatabase
     let port: Int
 
     private static let gate = Gate(6)
 
     /// Serves an empty ledger while `body` runs; its projections are kept where `projecting` says so,
-    /// and webhooks are delivered where `dispatching` does.
+    /// and webhooks are delivered where `dispatching` does. Without `hasKeys` it can't tell sealed
+    /// subjects apart.
     static func run(
         servesWithoutKey: Bool = true, projecting: Bool = false, dispatching: Bool = false,
-        logger: Logger = .silent,
+        hasKeys: Bool = true, logger: Logger = .silent,
         _ body: (ServedLedger) async throws -> Void
     ) async throws {
         await gate.enter()
         defer { gate.leave() }
         let database = try TestDatabase()
         let metrics = LedgerMetrics()
-        let log = try database.lead(metrics: metrics)
+        let secrets = hasKeys ? SecretBox.ofTest() : nil
+        let log = try database.lead(metrics: metrics, secrets: secrets)
         let projector =
             projecting
             ? try Projector.start(
@@ -57,7 +59,7 @@ struct ServedLedger: Sendable {
             log: log, results: results, dispatchers: Dispatchers(dispatcher), notary: notary,
             metrics: metrics, logger: logger, servesWithoutKey: servesWithoutKey)
         try await serve(api) { port in
-            try await body(ServedLedger(log: log, port: port))
+            try await body(ServedLedger(log: log, database: database, port: port))
         } ending: {
             await dispatcher?.stop()
             log.stop()
@@ -70,16 +72,16 @@ struct ServedLedger: Sendable {
     ) async throws {
         await gate.enter()
         defer { gate.leave() }
-        try await addNode(to: [], of: count, TestDatabase(), body)
+        try await addNode(to: [], of: count, TestDatabase(), .ofTest(), body)
     }
 
     private static func addNode(
-        to nodes: [ServedLedger], of count: Int, _ database: TestDatabase,
+        to nodes: [ServedLedger], of count: Int, _ database: TestDatabase, _ secrets: SecretBox,
         _ body: ([ServedLedger]) async throws -> Void
     ) async throws {
         guard nodes.count < count else { return try await body(nodes) }
         let log = try EventLog.open(
-            conninfo: database.conninfo, metrics: .init(), logger: .silent)
+            conninfo: database.conninfo, metrics: .init(), logger: .silent, secrets: secrets)
         let results = ResultsReader(pool: database.pool())
         defer { results.pool.shutdown() }
         let api = API(
@@ -89,7 +91,8 @@ struct ServedLedger: Sendable {
         try await serve(api) { port in
             log.join(url: "http://127.0.0.1:\(port)")
             try await addNode(
-                to: nodes + [ServedLedger(log: log, port: port)], of: count, database, body)
+                to: nodes + [ServedLedger(log: log, database: database, port: port)], of: count,
+                database, secrets, body)
         } ending: {
             log.stop()
         }
@@ -120,11 +123,8 @@ struct ServedLedger: Sendable {
     private static func dispatcher(
         _ log: EventLog, _ database: TestDatabase, _ metrics: LedgerMetrics, _ logger: Logger
     ) async throws -> Dispatcher {
-        let file = "/tmp/ledger-test-\(KeySecret.randomHex(bytes: 8)).key"
-        defer { unlink(file) }
-        return try await Dispatcher.start(
-            log: log, conninfo: database.conninfo,
-            secrets: try SecretBox(keyFile: file, createIfMissing: true), metrics: metrics,
+        try await Dispatcher.start(
+            log: log, conninfo: database.conninfo, secrets: .ofTest(), metrics: metrics,
             logger: logger)
     }
 

@@ -1,6 +1,7 @@
 import EventLog
 import Logging
 import Postgres
+import Secrets
 import Synchronization
 import Telemetry
 
@@ -74,9 +75,10 @@ package struct TestDatabase: Sendable {
 
     /// Becomes the leader of the ledger in this database.
     package func lead(
-        metrics: LedgerMetrics = LedgerMetrics(), logger: Logger = .silent
+        metrics: LedgerMetrics = LedgerMetrics(), logger: Logger = .silent,
+        secrets: SecretBox? = nil
     ) throws -> EventLog {
-        try EventLog.lead(conninfo: conninfo, metrics: metrics, logger: logger)
+        try EventLog.lead(conninfo: conninfo, metrics: metrics, logger: logger, secrets: secrets)
     }
 }
 

@@ -13,7 +13,7 @@ SELECT id, name, description, status, resource_version, created_at, updated_at
 
 CREATE OR REPLACE VIEW analytics.experiments AS
 SELECT id, name, description, status, lab_id, subject_type_id, hypothesis, links,
-       winning_variant, ended_reason, resource_version, created_at, updated_at
+       winning_variant, ended_reason, resource_version, created_at, updated_at, sealed
   FROM projection.experiments;
 
 CREATE OR REPLACE VIEW analytics.variants AS

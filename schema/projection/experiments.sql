@@ -13,5 +13,7 @@ CREATE TABLE experiments (
     ended_reason     text,
     resource_version bigint      NOT NULL,
     created_at       timestamptz NOT NULL,
-    updated_at       timestamptz NOT NULL
+    updated_at       timestamptz NOT NULL,
+    -- Whether the units of the experiment are tokens, not IDs.
+    sealed           boolean     NOT NULL
 );
