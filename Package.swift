@@ -95,7 +95,7 @@ let package = Package(
         .executableTarget(
             name: "ledger-bench",
             dependencies: [
-                "Curl", "Domain", "JSON", "Postgres", arguments, hummingbird, logging,
+                "Curl", "Domain", "JSON", "Postgres", "Proof", arguments, hummingbird, logging,
             ],
             path: "Sources/Benchmark", swiftSettings: strict),
         .target(

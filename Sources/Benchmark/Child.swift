@@ -1,4 +1,5 @@
 import Glibc
+import JSON
 import Synchronization
 
 /// A program that was started, with what it prints in a file.
@@ -73,16 +74,37 @@ final class Child: Sendable {
         }
     }
 
+    /// Waits for the address in the log of a server that is about to answer.
+    func waitForURL() throws -> String {
+        try waitForLine("it listened") { line in
+            (try? JSONValue.parse(Array(line.utf8)))?["url"]?.string
+        }
+    }
+
     private func failure(_ what: String) -> BenchmarkError {
         let lines = output.split(separator: "\n").suffix(10).joined(separator: "\n  ")
         return BenchmarkError("\(name) \(what); it said:\n  \(lines)")
     }
 
+    /// Lets it stand still until ``thaw()``.
+    func freeze() { signal(SIGSTOP) }
+
+    func thaw() { signal(SIGCONT) }
+
+    /// Ends it on the spot.
+    func kill() { signal(SIGKILL) }
+
+    private func signal(_ number: Int32) {
+        if !hasEnded { Glibc.kill(pid, number) }
+    }
+
     /// Ends it: politely, then by force.
     func stop() {
+        // One that stands still would not hear of it.
+        thaw()
         for (signal, patience) in [(SIGTERM, Duration.seconds(30)), (SIGKILL, .seconds(5))] {
             if hasEnded { return }
-            kill(pid, signal)
+            Glibc.kill(pid, signal)
             let deadline = ContinuousClock.now + patience
             while !hasEnded, ContinuousClock.now < deadline { usleep(5_000) }
         }

@@ -3,6 +3,8 @@ import JSON
 /// What one scenario found, round by round.
 struct Finding {
     let scenario: Scenario
+    /// Which of the scenario's findings, where it has several.
+    let part: String?
     let unit: String
     let goal: Goal
 
@@ -16,27 +18,36 @@ struct Finding {
         case rate(least: Double)
         /// No measurement is above this.
         case value(most: Double)
+        /// No measurement, each the far end of a distribution, is above this.
+        case tail(String, most: Double)
+        /// There is none: the number is only shown.
+        case noted
         /// Every measurement is below this, and the last hardly above the first.
         case flat(below: Double)
     }
 
     private var measured: [Double] = []
     private var references: [Double] = []
+    /// Of the distributions whose tails are measured.
+    private var middles: [Double] = []
     private var notes: [(name: String, measured: Double, reference: Double?)] = []
 
     private static let growthMax = 1.1
 
-    init(_ scenario: Scenario, unit: String, _ goal: Goal) {
+    init(_ scenario: Scenario, _ part: String? = nil, unit: String, _ goal: Goal) {
         self.scenario = scenario
+        self.part = part
         self.unit = unit
         self.goal = goal
     }
 
-    mutating func add(_ value: Double, _ reference: Double?) {
+    mutating func add(_ value: Double, _ reference: Double?, middle: Double? = nil) {
         measured.append(value)
         if let reference { references.append(reference) }
+        if let middle { middles.append(middle) }
+        let median = middle.map { ", median \(text($0))" } ?? ""
         let beside = reference.map { ", reference \(Self.text($0))" } ?? ""
-        Progress.say("  \(text(value)) \(unit)\(beside)")
+        Progress.say("  \(part.map { $0 + ": " } ?? "")\(text(value)) \(unit)\(median)\(beside)")
     }
 
     /// Keeps a number for the JSON that the table has no room for.
@@ -47,18 +58,21 @@ struct Finding {
     /// The median of the rounds' ratios; of what is to be flat, its growth from first to last.
     private var ratio: Double? {
         switch goal {
-        case .ratio, .ratioAtMost, .rate: zip(measured, references).map { $0 / $1 }.median
-        case .value: nil
+        case .ratio, .ratioAtMost, .rate, .noted:
+            zip(measured, references).map { $0 / $1 }.median
+        case .value, .tail: nil
         case .flat: (measured.last ?? 0) / (measured.first ?? 1)
         }
     }
 
-    private var isMet: Bool {
+    /// Nil where nothing is to be met.
+    private var isMet: Bool? {
         switch goal {
+        case .noted: nil
         case .ratio(let least): ratio ?? 0 >= least
         case .ratioAtMost(let most): ratio ?? .infinity <= most
         case .rate(let least): measured.median >= least
-        case .value(let most): measured.allSatisfy { $0 <= most }
+        case .value(let most), .tail(_, let most): measured.allSatisfy { $0 <= most }
         case .flat(let below):
             ratio ?? .infinity <= Self.growthMax && measured.allSatisfy { $0 < below }
         }
@@ -83,15 +97,23 @@ struct Finding {
                 besideReference + [shownRatio, "≥ \(text(least)) \(unit)"]
             case .value(let most):
                 ["\(text(measured.median)) \(unit)", "–", shownRatio, "≤ \(text(most)) \(unit)"]
+            case .tail(let name, let most):
+                [
+                    "\(text(middles.median)) \(unit), \(name) \(text(measured.median)) \(unit)",
+                    "–", shownRatio, "\(name) ≤ \(text(most)) \(unit)",
+                ]
+            case .noted: besideReference + [shownRatio, "–"]
             case .flat(let below):
                 [
                     measured.map { text($0) }.joined(separator: " → ") + " \(unit)", "–",
                     shownRatio, "flat, < \(text(below)) \(unit)",
                 ]
             }
-        return "| "
-            + ([scenario.work] + cells + [isMet ? "yes" : "no"]).joined(separator: " | ") + " |"
+        let met = isMet.map { $0 ? "yes" : "no" } ?? "–"
+        return "| " + ([work] + cells + [met]).joined(separator: " | ") + " |"
     }
+
+    private var work: String { scenario.work + (part.map { ", \($0)" } ?? "") }
 
     private var besideReference: [String] {
         ["\(text(measured.median)) \(unit)", "\(text(references.median)) \(unit)"]
@@ -126,19 +148,23 @@ struct Finding {
         writer.key("name")
         writer.string(scenario.rawValue)
         writer.key("work")
-        writer.string(scenario.work)
+        writer.string(work)
         writer.key("unit")
         writer.string(unit)
         writer.key("measured")
         writer.numbers(measured)
         writer.key("reference")
         writer.numbers(references)
+        if !middles.isEmpty {
+            writer.key("median")
+            writer.numbers(middles)
+        }
         writer.key("ratio")
         if let ratio { writer.number(ratio) } else { writer.null() }
         writer.key("least")
         if case .ratio(let least) = goal { writer.number(least) } else { writer.null() }
         writer.key("met")
-        writer.bool(isMet)
+        if let isMet { writer.bool(isMet) } else { writer.null() }
         writer.key("notes")
         writer.beginArray()
         for note in notes {
@@ -174,5 +200,10 @@ extension [Double] {
         let middle = count / 2
         if count % 2 == 1 { return sorted[middle] }
         return (sorted[middle - 1] + (middle < count ? sorted[middle] : last)) / 2
+    }
+
+    /// The value that so many of a hundred do not exceed.
+    func percentile(_ percent: Int) -> Double {
+        isEmpty ? 0 : sorted()[Swift.max(0, (count * percent + 99) / 100 - 1)]
     }
 }

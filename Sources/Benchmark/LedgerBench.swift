@@ -45,7 +45,7 @@ struct Run: ParsableCommand {
             let interruption = Interruption.handler { stage.close() }
             defer { interruption.cancel() }
             try stage.open()
-            findings.append(try scenario.run(on: stage, size))
+            findings += try scenario.run(on: stage, size)
             postgres = try stage.postgresVersion()
         }
         let report = Report(
@@ -73,13 +73,23 @@ struct Size: Sendable {
     var deliveries: Int
     /// Events that wait for a thousand endpoints.
     var backlog: Int
+    /// Leaders that are lost.
+    var failovers: Int
+    /// Assignments in the log that is verified, or followed from its beginning.
+    var logEvents: Int
+    /// Assignments in the log of which proofs are asked for.
+    var provenEvents: Int
+    /// Proofs of each kind in a round.
+    var proofs: Int
 
     static let full = Size(
         rounds: 3, seconds: 6, rebuildRows: 1_000_000, memoryStep: 1_000_000,
-        scoredUnits: 250_000, resultUnits: 1_000_000, deliveries: 200_000, backlog: 1_000_000)
+        scoredUnits: 250_000, resultUnits: 1_000_000, deliveries: 200_000, backlog: 1_000_000,
+        failovers: 20, logEvents: 1_000_000, provenEvents: 10_000_000, proofs: 2_000)
     static let quick = Size(
         rounds: 1, seconds: 2, rebuildRows: 100_000, memoryStep: 100_000, scoredUnits: 100_000,
-        resultUnits: 100_000, deliveries: 50_000, backlog: 100_000)
+        resultUnits: 100_000, deliveries: 50_000, backlog: 100_000,
+        failovers: 3, logEvents: 200_000, provenEvents: 300_000, proofs: 300)
 }
 
 /// Why a measurement can't be had, or can't be trusted.

@@ -11,6 +11,9 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     case webhookBatch = "webhook-batch"
     case webhookDead = "webhook-dead"
     case webhookMemory = "webhook-memory"
+    case nodes, failover, verify, proof
+    case followBacklog = "follow-backlog"
+    case followLag = "follow-lag"
 
     var work: String {
         switch self {
@@ -27,6 +30,12 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
         case .webhookBatch: "webhook deliveries, 500 events per request"
         case .webhookDead: "p99 delay to 900 endpoints, 100 others never answering"
         case .webhookMemory: "peak resident size, 1 000 endpoints, 1 M events of backlog"
+        case .nodes: "new assignment, three nodes on one database"
+        case .failover: "first acknowledged write after a failover"
+        case .verify: "`ledger verify`, 1 M events"
+        case .proof: "proof from a log of 10 M events"
+        case .followBacklog: "a new follower of 1 M events, checked and stored"
+        case .followLag: "follower's lag at half of the leader's write limit"
         }
     }
 
@@ -37,22 +46,28 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     static let connections = 64
     private static let batchConnections = 16
 
-    func run(on stage: Stage, _ size: Size) throws -> Finding {
+    func run(on stage: Stage, _ size: Size) throws -> [Finding] {
         switch self {
-        case .repeat: try Self.requests(self, least: 0.7, stage, size, Script.repeating)
-        case .new: try Self.requests(self, least: 0.4, stage, size, Script.new)
+        case .repeat: [try Self.requests(self, least: 0.7, stage, size, Script.repeating)]
+        case .new: [try Self.requests(self, least: 0.4, stage, size, Script.new)]
         case .selectRepeat:
-            try Self.requests(self, least: 0.7, stage, size, Script.repeatingSelection)
-        case .selectNew: try Self.requests(self, least: 0.4, stage, size, Script.newSelection)
-        case .scores: try Self.scores(stage, size)
-        case .results: try Self.results(stage, size)
-        case .batch: try Self.batches(stage, size)
-        case .rebuild: try Self.rebuild(stage, size)
-        case .memory: try Self.memory(stage, size)
-        case .webhookSingle: try Self.webhookSingles(stage, size)
-        case .webhookBatch: try Self.webhookBatches(stage, size)
-        case .webhookDead: try Self.webhookDead(stage, size)
-        case .webhookMemory: try Self.webhookMemory(stage, size)
+            [try Self.requests(self, least: 0.7, stage, size, Script.repeatingSelection)]
+        case .selectNew: [try Self.requests(self, least: 0.4, stage, size, Script.newSelection)]
+        case .scores: [try Self.scores(stage, size)]
+        case .results: [try Self.results(stage, size)]
+        case .batch: [try Self.batches(stage, size)]
+        case .rebuild: [try Self.rebuild(stage, size)]
+        case .memory: [try Self.memory(stage, size)]
+        case .webhookSingle: [try Self.webhookSingles(stage, size)]
+        case .webhookBatch: [try Self.webhookBatches(stage, size)]
+        case .webhookDead: [try Self.webhookDead(stage, size)]
+        case .webhookMemory: [try Self.webhookMemory(stage, size)]
+        case .nodes: try Self.nodes(stage, size)
+        case .failover: try Self.failover(stage, size)
+        case .verify: [try Self.verify(stage, size)]
+        case .proof: try Self.proof(stage, size)
+        case .followBacklog: [try Self.followBacklog(stage, size)]
+        case .followLag: [try Self.followLag(stage, size)]
         }
     }
 
@@ -83,7 +98,8 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
             let before = try stage.settledHead()
             let measured = try run(stage.url, "\(round)", size.seconds)
             let events = try stage.eventCount(after: before)
-            try check(scenario, measured, events: events)
+            try check(
+                measured, events: events, areNew: scenario == .new || scenario == .selectNew)
             finding.add(measured.perSecond, reference.perSecond)
             finding.note("p50 ms", measured.p50Milliseconds, reference.p50Milliseconds)
             finding.note("p99 ms", measured.p99Milliseconds, reference.p99Milliseconds)
@@ -92,10 +108,8 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     }
 
     /// A request that was in flight when wrk left may be in the log, and no other.
-    private static func check(_ scenario: Scenario, _ run: Wrk.Summary, events: Int) throws {
-        let expected =
-            scenario == .new || scenario == .selectNew
-            ? run.requests...run.requests + connections : 0...0
+    static func check(_ run: Wrk.Summary, events: Int, areNew: Bool) throws {
+        let expected = areNew ? run.requests...run.requests + connections : 0...0
         guard expected.contains(events) else {
             throw BenchmarkError(
                 "\(run.requests) requests were answered, but the log grew by \(events) events")
@@ -180,12 +194,9 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     /// Rows per second beside reading the log out with COPY.
     private static func rebuild(_ stage: Stage, _ size: Size) throws -> Finding {
         try stage.assign(size.rebuildRows, prefix: "rebuild")
-        try stage.waitForProjections()
+        try stage.tidy()
         let connection = try stage.connect()
         defer { connection.close() }
-        for statement in ["VACUUM ANALYZE ledger.events", "CHECKPOINT"] {
-            try connection.execute(statement)
-        }
         let events = Double(try stage.settledHead())
         var finding = Finding(.rebuild, unit: "rows/s", .ratio(least: 0.2))
         for _ in 1...size.rounds {

@@ -3,7 +3,15 @@
 /// Each of wrk's threads has a Lua state of its own and an `id`; subjects of a fixed width make
 /// every request of a script equally long.
 struct Script {
-    let text: String
+    private let path: String
+    /// What each thread's Lua state does.
+    private let load: String
+    /// The key that requests are sent with.
+    var key: String?
+    /// Requests of all threads together; nil means as many as are answered.
+    var perSecond: Double?
+    /// Of the servers on this machine that the threads are spread over; none means wrk's own.
+    private var ports: [Substring] = []
 
     static let repeatPrefix = "repeat"
     static let reportPrefix = "measured "
@@ -151,23 +159,63 @@ struct Script {
     // MARK: What they share
 
     private init(to path: String = Stage.path, _ load: String) {
-        text = """
-            local threads = 0
-            function setup(thread)
-                thread:set("id", threads)
-                threads = threads + 1
-            end
-            local headers = {["Content-Type"] = "application/json"}
-            function post(body) return wrk.format("POST", "\(path)", headers, body) end
-            \(load)
-            function done(summary, latency, requests)
-                local errors = summary.errors
-                print(string.format("\(Self.reportPrefix)%d %d %d %d %d %d %d %d %d",
-                    summary.requests, summary.duration,
-                    latency:percentile(50), latency:percentile(99),
-                    errors.connect, errors.read, errors.write, errors.status, errors.timeout))
-            end
+        self.path = path
+        self.load = load
+    }
 
+    /// Gives each of as many threads a server of its own.
+    mutating func spread(over urls: [String]) {
+        ports = urls.compactMap { $0.split(separator: ":").last }
+    }
+
+    var threads: Int { max(2, ports.count) }
+
+    var text: String {
+        """
+        local threads = 0
+        local ports = {\(ports.map { "\"\($0)\"" }.joined(separator: ","))}
+        function setup(thread)
+            thread:set("id", threads)
+            threads = threads + 1
+            if ports[threads] then thread.addr = wrk.lookup("127.0.0.1", ports[threads])[1] end
+        end
+        local headers = {["Content-Type"] = "application/json"\(authorization)}
+        function post(body) return wrk.format("POST", "\(path)", headers, body) end
+        \(load)
+        \(pacing)
+        function done(summary, latency, requests)
+            local errors = summary.errors
+            print(string.format("\(Self.reportPrefix)%d %d %d %d %d %d %d %d %d",
+                summary.requests, summary.duration,
+                latency:percentile(50), latency:percentile(99),
+                errors.connect, errors.read, errors.write, errors.status, errors.timeout))
+        end
+
+        """
+    }
+
+    private var authorization: String {
+        key.map { ", [\"Authorization\"] = \"Bearer \($0)\"" } ?? ""
+    }
+
+    /// Gives each request of a thread its time, whether or not earlier ones are answered: one that
+    /// is late is sent at once, and those behind it keep their times.
+    private var pacing: String {
+        guard let perSecond else { return "" }
+        return """
+            local ffi = require("ffi")
+            ffi.cdef[[
+                typedef struct { long seconds, nanoseconds; } instant;
+                int clock_gettime(int clock, instant *now);
+            ]]
+            local instant = ffi.new("instant")
+            local due
+            function delay()
+                ffi.C.clock_gettime(1, instant)
+                local now = tonumber(instant.seconds) * 1e3 + tonumber(instant.nanoseconds) / 1e6
+                due = (due or now) + \(1_000 * Double(threads) / perSecond)
+                return math.max(0, math.floor(due - now + 0.5))
+            end
             """
     }
 }

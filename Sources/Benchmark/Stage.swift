@@ -30,7 +30,8 @@ final class Stage: Sendable {
     let programs: Programs
 
     private struct Running {
-        var database: EmbeddedServer?
+        /// The server's own first.
+        var databases: [EmbeddedServer] = []
         var children: [Child] = []
         var server: Child?
         var url = ""
@@ -51,14 +52,17 @@ final class Stage: Sendable {
         self.programs = programs
     }
 
-    var dataDirectory: String { directory + "/data" }
+    private static let dataName = "data"
+
+    var dataDirectory: String { "\(directory)/\(Self.dataName)" }
 
     var url: String { running.withLock { $0.url } }
 
+    var address: ServerAddress { ServerAddress(url: url) }
+
     /// Starts the database and the server, and creates the experiment.
     func open() throws {
-        let database = try EmbeddedServer.start(dataDirectory: dataDirectory) { _ in }
-        running.withLock { $0.database = database }
+        try startDatabase(Self.dataName)
         try startServer()
         _ = try send("PUT", "/v1/resources", Self.experimentDocument)
     }
@@ -68,9 +72,7 @@ final class Stage: Sendable {
             [
                 programs.ledger, "serve", "--listen", "127.0.0.1:0", "--data-dir", dataDirectory,
             ], name: "server")
-        let url = try server.waitForLine("it listened") { line in
-            (try? JSONValue.parse(Array(line.utf8)))?["url"]?.string
-        }
+        let url = try server.waitForURL()
         running.withLock { running in
             running.url = url
             running.server = server
@@ -79,9 +81,11 @@ final class Stage: Sendable {
 
     /// Starts the server anew, with nothing in its caches.
     func restartServer() throws {
-        running.withLock { $0.server }?.stop()
+        stopServer()
         try startServer()
     }
+
+    func stopServer() { running.withLock { $0.server }?.stop() }
 
     /// Stops and removes all of it, once.
     func close() {
@@ -89,7 +93,7 @@ final class Stage: Sendable {
             if running.isClosed { return }
             running.isClosed = true
             for child in running.children.reversed() { child.stop() }
-            running.database?.stop()
+            for database in running.databases { database.stop() }
             // Nothing else may be below a directory that mkdtemp made.
             let remove = try? Child(
                 ["rm", "-rf", "--", directory], outputPath: "/dev/null")
@@ -127,7 +131,7 @@ final class Stage: Sendable {
 // MARK: HTTP
 
 extension Stage {
-    private static let experimentDocument = """
+    static let experimentDocument = """
         {"schemaVersion":1,"kind":"experiment",
          "metadata":{"id":"\(experiment)","name":"Benchmark","status":"active"},
          "spec":{
@@ -139,16 +143,7 @@ extension Stage {
     func send(
         _ method: String, _ path: String, _ body: String, over transfer: Transfer = Transfer()
     ) throws -> [UInt8] {
-        let response = try transfer.perform(
-            Request(
-                method: method, url: url + path, headers: [("Content-Type", "application/json")],
-                body: Array(body.utf8), timeoutMilliseconds: 60_000))
-        guard (200..<300).contains(response.status) else {
-            throw BenchmarkError(
-                "\(method) \(path): \(response.status) "
-                    + String(decoding: response.body.prefix(500), as: UTF8.self))
-        }
-        return response.body
+        try address.send(method, path, body, over: transfer)
     }
 
     /// The size of the answer to a repeated request for one subject.
@@ -231,49 +226,30 @@ extension Stage {
 
 // MARK: The database
 
-extension Stage {
+extension Stage: LogDatabase {
     func connect() throws -> Connection {
-        guard let database = running.withLock({ $0.database }) else {
+        try Connection(conninfo(), applicationName: "ledger-bench")
+    }
+
+    func conninfo() throws -> String {
+        guard let database = running.withLock({ $0.databases.first }) else {
             throw BenchmarkError("interrupted")
         }
-        return try Connection(database.conninfo, applicationName: "ledger-bench")
+        return database.conninfo
     }
 
-    private func number(_ sql: String, _ parameters: [Parameter] = []) throws -> Int64 {
-        let connection = try connect()
-        defer { connection.close() }
-        return try connection.query(sql, parameters).int64(0, 0)
-    }
-
-    /// The log's end, once what clients left behind in flight has come to rest.
-    func settledHead() throws -> Int64 {
-        var last: Int64 = -1
-        while true {
-            let head = try number("SELECT position FROM ledger.head")
-            if head == last { return head }
-            last = head
-            usleep(200_000)
-        }
-    }
-
-    /// Events that the log has gained.
-    func eventCount(after position: Int64) throws -> Int {
-        _ = try settledHead()
-        return Int(
-            try number(
-                "SELECT count(*) FROM ledger.events WHERE position > $1", [.int64(position)]))
-    }
-
-    /// Waits until the projections have read the whole log.
-    func waitForProjections() throws {
-        let head = try settledHead()
-        let deadline = ContinuousClock.now + .seconds(120)
-        while try number("SELECT position FROM projection.checkpoint") < head {
-            guard ContinuousClock.now < deadline else {
-                throw BenchmarkError("the projections do not catch up")
+    /// Starts a PostgreSQL under the stage's directory; it ends with the stage at the latest.
+    @discardableResult
+    func startDatabase(_ name: String) throws -> EmbeddedServer {
+        let database = try EmbeddedServer.start(dataDirectory: "\(directory)/\(name)") { _ in }
+        try running.withLock { running in
+            guard !running.isClosed else {
+                database.stop()
+                throw BenchmarkError("interrupted")
             }
-            usleep(100_000)
+            running.databases.append(database)
         }
+        return database
     }
 
     func postgresVersion() throws -> String {

@@ -9,19 +9,28 @@ enum Wrk {
         var perSecond: Double { Double(requests) / seconds }
     }
 
-    private static let threads = 2
-
     /// Runs a script against a server on this machine; any error or refusal ends the benchmark.
     static func run(
         _ script: Script, url: String, connections: Int, seconds: Int, _ stage: Stage
     ) throws -> Summary {
+        try summary(
+            of: start(script, url: url, connections: connections, seconds: seconds, stage))
+    }
+
+    static func start(
+        _ script: Script, url: String, connections: Int, seconds: Int, _ stage: Stage
+    ) throws -> Child {
         let file = stage.directory + "/load.lua"
         try TextFile.write(Array(script.text.utf8), to: file)
-        let child = try stage.start(
+        return try stage.start(
             [
-                "wrk", "-t\(threads)", "-c\(connections)", "-d\(seconds)s", "--timeout", "10s",
-                "-s", file, url,
+                "wrk", "-t\(script.threads)", "-c\(connections)", "-d\(seconds)s",
+                "--timeout", "10s", "-s", file, url,
             ], name: "wrk")
+    }
+
+    /// Waits for the end of a run.
+    static func summary(of child: Child) throws -> Summary {
         try child.finish()
         let fields = try child.waitForLine("it reported") { line in
             line.hasPrefix(Script.reportPrefix)
