@@ -114,12 +114,13 @@ extension Stage {
                 let report = try JSONValue.parse(
                     address.send("GET", "/v1/replication", over: transfer))
                 if let reached = report[name]?.integer, reached >= position { return }
-                let problem = report["trouble"] ?? report["divergence"]?["detail"]
-                if let problem = problem?.string {
-                    throw BenchmarkError("the follower does not go on: \(problem)")
+                if let divergence = report["divergence"]?["detail"]?.string {
+                    throw BenchmarkError("the follower has stopped: \(divergence)")
                 }
                 guard ContinuousClock.now < deadline else {
-                    throw BenchmarkError("the follower does not reach position \(position)")
+                    let trouble = report["trouble"]?.string ?? "no trouble known"
+                    throw BenchmarkError(
+                        "the follower does not reach position \(position): \(trouble)")
                 }
                 usleep(10_000)
             }
