@@ -136,7 +136,8 @@ let package = Package(
             "HTTPAPI",
             [
                 "Curl", "Domain", "EventLog", "FaultyReceiver", "Gzip", "JSON", "Postgres",
-                "Projections", "Proof", "PythonEnvironment", "Secrets", "SeededRandomness", "TestSupport",
+                "Projections", "Proof", "PythonEnvironment", "Secrets", "SeededRandomness",
+                "TestSupport",
                 "Telemetry", "Webhooks", crypto, hummingbird, lifecycle, logging,
             ]),
         tests(
