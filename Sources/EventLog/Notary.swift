@@ -134,15 +134,18 @@ package final class Notary: Sendable {
                 "this key has signed the log with \(checkpoint.size) events (\(place)), and the "
                     + "database has only \(head.position): it was set back. Events that others hold "
                     + "proof of are missing. Restore a later state; where there is none, move the "
-                    + "signing key away, so that a new one is made, and say --replace-signing-key")
+                    + "signing key away, so that a new one is made, and say --replace-signing-key. "
+                    + "If this is another log than that one, name a key of its own with "
+                    + "--signing-key")
         }
         let root = try TreeReader.root(
             size: UInt64(checkpoint.size), head: UInt64(head.position), connection)
         guard root == checkpoint.root else {
             throw NotaryError.refused(
                 "the log's first \(checkpoint.size) events are not the ones that this key has signed "
-                    + "(\(place)): an event was changed after the fact. `ledger verify --since FILE` "
-                    + "with that checkpoint says which")
+                    + "(\(place)): an event was changed after the fact, and `ledger verify --since "
+                    + "FILE` with that checkpoint says which. If this is another log than that one, "
+                    + "name a key of its own with --signing-key")
         }
     }
 
@@ -227,7 +230,10 @@ package final class Notary: Sendable {
     }
 
     fileprivate func report(_ error: any Error) {
-        logger.error("no checkpoint was signed", metadata: ["error": "\(error)"])
+        // What PostgreSQL's absence is to the log itself, too.
+        logger.log(
+            level: error is PostgresError ? .warning : .error, "no checkpoint was signed",
+            metadata: ["error": "\(error)"])
     }
 }
 
@@ -272,7 +278,7 @@ private final class NotaryThread: @unchecked Sendable {
                         "the log had \(signed) events when it was last signed, and now has "
                             + "\(head.position): it was set back")
                 }
-                let checkpoint = try notary.sign(head, try usableConnection())
+                let checkpoint = try reconnecting { try notary.sign(head, $0) }
                 schedule.tried(signed: checkpoint.size, now: .now)
                 notary.publish(checkpoint)
             } catch {
@@ -280,6 +286,16 @@ private final class NotaryThread: @unchecked Sendable {
                 notary.report(error)
                 notary.refuse(error as? NotaryError ?? .failed("\(error)"))
             }
+        }
+    }
+
+    /// Does it once more where the connection turns out to be broken: it may have been so for long.
+    private func reconnecting<T>(_ body: (Connection) throws -> T) throws -> T {
+        let first = try usableConnection()
+        do { return try body(first) } catch let error as PostgresError
+            where error.kind == .connection
+        {
+            return try body(try usableConnection())
         }
     }
 

@@ -32,6 +32,26 @@ import Testing
         #expect(assign.readOnly)
     }
 
+    @Test func `verify takes checkpoints, their key and another copy`() throws {
+        let verify = try parse(
+            "verify --since a --since b --key k --against http://x/ --data-dir d",
+            as: VerifyCommand.self)
+        #expect(verify.since == ["a", "b"] && verify.key == "k")
+        #expect(verify.against == "http://x/" && verify.database.dataDir == "d")
+        for wrong in ["verify --key k", "verify --against x", "proof 0", "verify-proof file"] {
+            #expect(throws: (any Error).self) {
+                try Ledger.parseAsRoot(wrong.split(separator: " ").map(String.init))
+            }
+        }
+    }
+
+    @Test func `proof takes a position and the ledger to ask`() throws {
+        let proof = try parse(
+            "proof 42 --checkpoint c --output f --url http://x", as: ProofCommand.self)
+        #expect(proof.position == 42 && proof.checkpoint == "c" && proof.output == "f")
+        #expect(proof.server.baseURL == "http://x")
+    }
+
     @Test func `events takes its filters`() throws {
         let events = try parse(
             "events --after 5 --limit 2 --stream lab/A --type T --experiment E --follow",
