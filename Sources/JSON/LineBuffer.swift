@@ -113,7 +113,7 @@ package struct LineBuffer: ~Copyable {
 
     /// Appends UTF-8 text as what stands between the quotes of a JSON string.
     package mutating func escaped(_ text: UnsafeRawBufferPointer) {
-        guard !Self.isPlain(text) else { return append(text) }
+        guard ByteScan.plainEnd(text, from: 0) < text.count else { return append(text) }
         for byte in text {
             switch byte {
             case UInt8(ascii: "\""), UInt8(ascii: "\\"):
@@ -131,30 +131,6 @@ package struct LineBuffer: ~Copyable {
             default: self.byte(byte)
             }
         }
-    }
-
-    /// Whether no byte of a text needs an escape; looked at eight at a time.
-    private static func isPlain(_ text: UnsafeRawBufferPointer) -> Bool {
-        let ones: UInt64 = 0x0101_0101_0101_0101
-        let highs: UInt64 = 0x8080_8080_8080_8080
-        var index = 0
-        while index + 8 <= text.count {
-            let word = text.loadUnaligned(fromByteOffset: index, as: UInt64.self)
-            // A byte's high bit is set where it is less than 0x20, or zero after the exclusive or.
-            let quote = word ^ (ones &* 0x22)
-            let backslash = word ^ (ones &* 0x5C)
-            let found =
-                ((word &- ones &* 0x20) & ~word) | ((quote &- ones) & ~quote)
-                | ((backslash &- ones) & ~backslash)
-            if found & highs != 0 { return false }
-            index += 8
-        }
-        while index < text.count {
-            let byte = text[index]
-            if byte < 0x20 || byte == 0x22 || byte == 0x5C { return false }
-            index += 1
-        }
-        return true
     }
 
     @inline(__always)
