@@ -76,19 +76,26 @@ let package = Package(
                 "Curl", "Domain", "EventLog", "Gzip", "JSON", "Postgres", "Secrets", "Telemetry",
                 crypto, deque, heap, logging,
             ]),
+        module(
+            "Replication",
+            [
+                "Curl", "Domain", "EventLog", "Gzip", "JSON", "Postgres", "Proof", "Telemetry",
+                logging,
+            ]),
         module("Statistics"),
         module("Telemetry", [logging]),
         module(
             "HTTPAPI",
             [
                 "Curl", "EventLog", "Domain", "Gzip", "JSON", "Postgres", "Projections", "Proof",
-                "Secrets",
-                "Statistics", "Telemetry", "Webhooks", crypto, hummingbird, lifecycle, yams,
+                "Replication", "Secrets", "Statistics", "Telemetry", "Webhooks", crypto, hummingbird,
+                lifecycle, yams,
             ]),
         module(
             "CommandLine",
             [
-                "HTTPAPI", "Curl", "EventLog", "Projections", "Postgres", "Proof", "Secrets",
+                "HTTPAPI", "Curl", "EventLog", "Projections", "Postgres", "Proof", "Replication",
+                "Secrets",
                 "Telemetry", "Webhooks", arguments, hummingbird, lifecycle, logging,
             ]),
         .executableTarget(name: "ledger", dependencies: ["CommandLine"], swiftSettings: strict),
@@ -131,6 +138,13 @@ let package = Package(
         tests("Telemetry", [logging]),
         tests("CommandLine", ["Curl", arguments]),
         tests("Secrets"),
+        tests(
+            "Replication",
+            [
+                "Curl", "Domain", "EventLog", "HTTPAPI", "JSON", "Postgres", "Projections",
+                "Proof", "SeededRandomness", "Telemetry", "TestSupport", "Webhooks",
+                hummingbird, lifecycle, logging,
+            ]),
         tests("EventLog", ["Proof", "Secrets", "SeededRandomness", "TestSupport", crypto]),
         tests(
             "HTTPAPI",

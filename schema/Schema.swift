@@ -16,6 +16,7 @@ package enum Schema {
         text(PackageResources._012_leader_sql),
         text(PackageResources._013_tiles_sql),
         text(PackageResources._014_checkpoint_sql),
+        text(PackageResources._015_origin_sql),
         text(PackageResources._016_subject_keys_sql),
     ]
 

@@ -22,6 +22,6 @@ struct Ledger: AsyncParsableCommand {
             Serve.self, Apply.self, Get.self, Assign.self, Select.self, Score.self, Results.self,
             Events.self, History.self, Erase.self, Keys.self, WebhookCommand.self,
             RebuildCommand.self, VerifyCommand.self, CheckpointCommand.self, ProofCommand.self,
-            VerifyProof.self, Export.self, Import.self,
+            VerifyProof.self, Export.self, Import.self, Follow.self, Promote.self,
         ])
 }

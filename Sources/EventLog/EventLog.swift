@@ -11,6 +11,20 @@ package struct AlreadyLedError: Error, Sendable, CustomStringConvertible {
         "Another ledger leads this database (it holds the leader's lock). Stop it, or send requests "
             + "to it with --url."
     }
+
+    package init() {}
+}
+
+/// The database is a follower's: what is recorded comes from the ledger that it follows.
+package struct FollowerDatabaseError: Error, Sendable, CustomStringConvertible {
+    /// Where that is reached.
+    package let source: String
+
+    package var description: String {
+        "This database follows \(source) and takes no events of its own. Go on following: `ledger "
+            + "follow --from \(source)`; or, where that ledger is gone for good, make this one its "
+            + "successor: `ledger promote`."
+    }
 }
 
 /// The log of one database: append through it where this node leads, read from it, follow it.
@@ -21,11 +35,15 @@ package final class EventLog: Sendable {
     private let recall = Mutex(RecallPolicy())
     /// Nil on a node that can't tell sealed subjects apart.
     let subjectKeys: SubjectKeys?
+    /// Whether no leader can be asked for what this node does not know.
+    private let isFollower: Bool
 
     private init(
-        view: LedgerView, sequencer: Sequencer, reader: EventReader, subjectKeys: SubjectKeys?
+        view: LedgerView, sequencer: Sequencer, reader: EventReader, subjectKeys: SubjectKeys?,
+        isFollower: Bool
     ) {
         self.subjectKeys = subjectKeys
+        self.isFollower = isFollower
         self.view = view
         self.sequencer = sequencer
         self.reader = reader
@@ -51,6 +69,7 @@ package final class EventLog: Sendable {
     ) throws -> EventLog {
         let connection = try Leadership.connect(conninfo)
         try Migrations.apply(connection)
+        try Leadership.refuseFollower(connection)
         let deadline = ContinuousClock.now + patience
         let pause = Signal()
         while try !Leadership.tryLead(connection) {
@@ -76,22 +95,25 @@ package final class EventLog: Sendable {
     }
 
     /// Reads a database along, without appending to it; ``join(url:)`` makes it a node of its own.
+    ///
+    /// - Parameter isFollower: whether the log is another ledger's, which is stored here by others.
     package static func open(
         conninfo: String, readers: Int = 2, metrics: LedgerMetrics, logger: Logger,
-        secrets: SecretBox? = nil
+        secrets: SecretBox? = nil, isFollower: Bool = false
     ) throws -> EventLog {
         let connection = try Leadership.connect(conninfo)
         defer { connection.close() }
         try Migrations.apply(connection)
+        if !isFollower { try Leadership.refuseFollower(connection) }
         return try open(
             connection, conninfo: conninfo, readers: readers, metrics: metrics, logger: logger,
-            secrets: secrets)
+            secrets: secrets, isFollower: isFollower)
     }
 
     /// Folds the state up to the head.
     private static func open(
         _ connection: Connection, conninfo: String, readers: Int, metrics: LedgerMetrics,
-        logger: Logger, secrets: SecretBox?
+        logger: Logger, secrets: SecretBox?, isFollower: Bool = false
     ) throws -> EventLog {
         if let secrets { try SubjectKeys.check(secrets, connection) }
         let head = try Head.read(connection)
@@ -109,7 +131,7 @@ package final class EventLog: Sendable {
             sequencer: Sequencer(
                 view: view, conninfo: conninfo, metrics: metrics, logger: logger),
             reader: EventReader(pool: pool),
-            subjectKeys: secrets.map { SubjectKeys($0, pool: pool) })
+            subjectKeys: secrets.map { SubjectKeys($0, pool: pool) }, isFollower: isFollower)
     }
 
     /// Takes part in the leadership of the database: this node leads when no other does, and until
@@ -171,7 +193,7 @@ package final class EventLog: Sendable {
         -> T?
     {
         if let known = known() { return known }
-        guard !isLeading, recall.withLock({ $0.looksUp() }) else { return nil }
+        guard !isLeading, isFollower || recall.withLock({ $0.looksUp() }) else { return nil }
         var found: [UnitKey: Placement] = [:]
         let missing = view.cached(keys(), into: &found)
         guard !missing.isEmpty else { return nil }

@@ -13,7 +13,7 @@ package struct FileError: Error, CustomStringConvertible {
 }
 
 /// An open file, closed with the object.
-final class FileDescriptor {
+package final class FileDescriptor {
     let number: Int32
     private let path: String
 
@@ -37,7 +37,7 @@ final class FileDescriptor {
     }
 
     /// Writes all the bytes.
-    static func write(_ bytes: [UInt8], to descriptor: Int32) throws(FileError) {
+    package static func write(_ bytes: [UInt8], to descriptor: Int32) throws(FileError) {
         var start = 0
         while start < bytes.count {
             let count = bytes[start...].withUnsafeBytes {
@@ -60,7 +60,7 @@ final class FileDescriptor {
     }
 
     /// The whole file; nil if there is none.
-    static func contents(of path: String) throws(FileError) -> [UInt8]? {
+    package static func contents(of path: String) throws(FileError) -> [UInt8]? {
         if access(path, F_OK) != 0, errno == ENOENT { return nil }
         let file = try FileDescriptor(reading: path)
         var contents: [UInt8] = []

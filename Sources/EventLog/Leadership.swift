@@ -28,6 +28,12 @@ package enum Leadership {
         try connection.query("SELECT pg_try_advisory_lock(\(AdvisoryLock.leader))").bool(0, 0)
     }
 
+    /// Refuses to write to a database that follows another ledger.
+    package static func refuseFollower(_ connection: Connection) throws {
+        let rows = try connection.query("SELECT url FROM ledger.origin WHERE promoted_at IS NULL")
+        if rows.count > 0 { throw FollowerDatabaseError(source: rows.text(0, 0)) }
+    }
+
     /// Says where the leader is reached; nil where it serves nobody.
     static func announce(
         _ url: String?, epoch: Int64, _ connection: Connection

@@ -129,7 +129,9 @@ private struct Calendar {
     mutating func moment(_ text: UnsafeRawBufferPointer) -> Timestamp? {
         let day = UnsafeRawBufferPointer(rebasing: text[..<10])
         if !day.elementsEqual(date) {
-            guard let timestamp = Timestamp(String(decoding: day, as: UTF8.self)) else { return nil }
+            guard let timestamp = Timestamp(String(decoding: day, as: UTF8.self)) else {
+                return nil
+            }
             date = Array(day)
             midnight = timestamp.microseconds
         }

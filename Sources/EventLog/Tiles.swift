@@ -130,7 +130,7 @@ struct LineHasher: ~Copyable {
 
 extension LogScan {
     /// Gives each event's leaf after a position, up to another; a missing position ends it.
-    static func leaves(
+    package static func leaves(
         after: Int64, through: Int64, _ connection: Connection,
         _ body: (Int64, Digest) throws -> Void
     ) throws {

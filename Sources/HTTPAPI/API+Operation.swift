@@ -15,7 +15,8 @@ extension API {
         }
         router.get("/readyz") { request, context in
             let status = log.sequencer.status
-            guard let role = status.role, !log.view.isClosing else {
+            // A follower whose source is away still serves what it holds.
+            guard let role = follower == nil ? status.role : self.role, !log.view.isClosing else {
                 throw HTTPProblem.unavailable(
                     "not-ready", "This node can't serve everything now",
                     "The sequencer is \(status).")

@@ -4,6 +4,7 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import Projections
+import Replication
 import Synchronization
 import Telemetry
 import Webhooks
@@ -15,6 +16,8 @@ package struct API: Sendable {
     private let dispatchers: Dispatchers
     /// Nil on a node that never signs.
     let notary: Notary?
+    /// Nil where this ledger is its own.
+    let follower: Follower?
     /// Nil where no other node shares the database.
     fileprivate let passingOn: PassingOn?
     let metrics: LedgerMetrics
@@ -26,12 +29,15 @@ package struct API: Sendable {
     ///   only the leader can do.
     package init(
         log: EventLog, results: ResultsReader, dispatchers: Dispatchers, notary: Notary? = nil,
-        metrics: LedgerMetrics, logger: Logger, servesWithoutKey: Bool, sharesDatabase: Bool = false
+        metrics: LedgerMetrics, logger: Logger, servesWithoutKey: Bool,
+        sharesDatabase: Bool = false,
+        follower: Follower? = nil
     ) {
         self.log = log
         self.results = results
         self.dispatchers = dispatchers
         self.notary = notary
+        self.follower = follower
         passingOn = sharesDatabase ? PassingOn(log: log) : nil
         self.metrics = metrics
         self.logger = logger
@@ -63,6 +69,7 @@ package struct API: Sendable {
         addResultsRoutes(to: router)
         addEventRoutes(to: router)
         addTreeRoutes(to: router)
+        addReplicationRoutes(to: router)
         addHistoryRoutes(to: router)
         addKeyRoutes(to: router)
         addWebhookRoutes(to: router)
@@ -102,10 +109,11 @@ where Inner.Context == APIContext {
         var response: Response
         do {
             try request.refuseNUL()
+            try api.refuseDiverged(request)
             position = try await api.waitForPosition(request)
             response = try await answer(request, context, requestID)
         } catch {
-            let problem = HTTPProblem(error)
+            let problem = api.problem(error)
             log(problem, error, request, context, requestID)
             response = problem.response
         }

@@ -53,7 +53,8 @@ package struct ByteScan {
             value = sum
             offset += 1
         }
-        guard offset > start, base[start] != UInt8(ascii: "0") || (offset == start + 1 && !isNegative)
+        guard offset > start,
+            base[start] != UInt8(ascii: "0") || (offset == start + 1 && !isNegative)
         else { return nil }
         return value
     }
@@ -160,6 +161,27 @@ package struct ByteScan {
             index += 1
         }
         return index
+    }
+
+    /// Takes the next line off, without its line break; nil where there is no whole one.
+    package static func line(_ rest: inout UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        let ones: UInt64 = 0x0101_0101_0101_0101
+        var index = 0
+        while index + 8 <= rest.count {
+            let word = UInt64(
+                littleEndian: rest.loadUnaligned(fromByteOffset: index, as: UInt64.self))
+            let breaks = word ^ (ones &* 0x0A)
+            let found = (breaks &- ones) & ~breaks & (ones &* 0x80)
+            if found != 0 {
+                index += found.trailingZeroBitCount / 8
+                break
+            }
+            index += 8
+        }
+        while index < rest.count, rest[index] != 0x0A { index += 1 }
+        guard index < rest.count else { return nil }
+        defer { rest = UnsafeRawBufferPointer(rebasing: rest[(index + 1)...]) }
+        return UnsafeRawBufferPointer(rebasing: rest[..<index])
     }
 
     /// Whether bytes are UTF-8; most are ASCII, which is quick to see.

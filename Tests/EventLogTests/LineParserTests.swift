@@ -22,9 +22,10 @@ struct LineParserTests {
     }
 
     /// Bytes that mean something in a line, and some that mean nothing.
-    private static let bytes = Array(#""\{}[]:,.-+eEu0123456789abcdefTZtrnl/ "#.utf8) + [
-        0x00, 0x09, 0x0A, 0x1F, 0x7F, 0x80, 0xBF, 0xC3, 0xA9, 0xED, 0xF0, 0xFF,
-    ]
+    private static let bytes =
+        Array(#""\{}[]:,.-+eEu0123456789abcdefTZtrnl/ "#.utf8) + [
+            0x00, 0x09, 0x0A, 0x1F, 0x7F, 0x80, 0xBF, 0xC3, 0xA9, 0xED, 0xF0, 0xFF,
+        ]
     private static let pieces = [
         #"\u0000"#, #"\u0008"#, #"\u000b"#, #"\u000B"#, #"\u001f"#, #"\u0020"#, #"\u00e9"#,
         #"\ud83d\ude00"#, #"\ud83d"#, #"\ude00"#, #"\/"#, #"\""#, "-0", "00", "1e5", "-", "null",

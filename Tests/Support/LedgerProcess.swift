@@ -28,7 +28,15 @@ package struct LedgerProcess: Sendable {
     package static func serve(
         _ flags: [String], environment: [String: String] = [:], log: String? = nil
     ) throws -> LedgerProcess {
-        let (pid, output) = try spawn(["serve"] + flags, environment: environment)
+        try start("serve", flags, environment: environment, log: log)
+    }
+
+    /// Starts a command that serves, and waits until it listens.
+    package static func start(
+        _ command: String, _ flags: [String], environment: [String: String] = [:],
+        log: String? = nil
+    ) throws -> LedgerProcess {
+        let (pid, output) = try spawn([command] + flags, environment: environment)
         output.copy(to: log)
         var text = ""
         while let line = output.readLine() {
