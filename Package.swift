@@ -88,7 +88,8 @@ let package = Package(
             "HTTPAPI",
             [
                 "Curl", "EventLog", "Domain", "Gzip", "JSON", "Postgres", "Projections", "Proof",
-                "Replication", "Secrets", "Statistics", "Telemetry", "Webhooks", crypto, hummingbird,
+                "Replication", "Secrets", "Statistics", "Telemetry", "Webhooks", crypto,
+                hummingbird,
                 lifecycle, yams,
             ]),
         module(

@@ -3,6 +3,7 @@ import HTTPAPI
 import Logging
 import Projections
 import Replication
+import Secrets
 import ServiceLifecycle
 import Synchronization
 import Telemetry
