@@ -49,17 +49,20 @@ package enum Promotion {
         return report
     }
 
-    /// Lines that the source has never signed must not become a ledger's.
+    /// Lines that may be another history's must not become a ledger's.
     private static func refuseForeignLines(_ origin: Origin, _ head: Head) throws {
-        guard let divergence = origin.divergence, let position = divergence.position,
-            position <= head.position, divergence.kind != .fork, divergence.kind != .shrunken
-        else { return }
+        guard let divergence = origin.divergence, let position = divergence.position else { return }
+        let first: Int64
+        switch divergence.kind {
+        case .shrunken, .wrongKey: return
+        // What was proven is one history, and what came after it perhaps the other.
+        case .fork: first = origin.verifiedSize + 1
+        case .malformedLine, .wrongPosition, .wrongOrder, .otherLines: first = position
+        }
+        guard first <= head.position else { return }
         throw FollowError(
-            description: "This database holds \(head.position) events, and that at position "
-                + "\(position) is not one of the source's: \(divergence.text).",
-            advice: [
-                "Promote another follower, or follow with an empty database up to position "
-                    + "\(position - 1)."
-            ])
+            description: "This database holds \(head.position) events, and those from position "
+                + "\(first) on may not be the source's: at \(divergence).",
+            advice: ["Promote another follower, or follow anew with an empty database."])
     }
 }
