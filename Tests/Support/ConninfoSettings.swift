@@ -9,16 +9,12 @@ package struct ConninfoSettings: Sendable {
         }
     }
 
-    package struct NoSocketError: Error {}
-
-    /// Where the server of a Unix socket listens.
-    package var socket: StreamSocket.Address {
-        get throws {
-            guard let host = values.last(where: { $0.name == "host" })?.value,
-                let port = values.last(where: { $0.name == "port" })?.value
-            else { throw NoSocketError() }
-            return .unix(path: "\(host)/.s.PGSQL.\(port)")
-        }
+    /// Where a server of a Unix socket listens; nil where the socket is not named.
+    package var socket: StreamSocket.Address? {
+        guard let host = values.last(where: { $0.name == "host" })?.value,
+            let port = values.last(where: { $0.name == "port" })?.value
+        else { return nil }
+        return .unix(path: "\(host)/.s.PGSQL.\(port)")
     }
 
     /// The other settings, as a conninfo.

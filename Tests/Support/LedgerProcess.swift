@@ -102,8 +102,10 @@ package struct LedgerProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         posix_spawn_file_actions_adddup2(&actions, ends[1], 2)
+        // A library that is loaded into the first process of all makes it lose its arguments.
+        let program = environment["LD_PRELOAD"] == nil ? [binary] : ["/usr/bin/env", binary]
         let words: [UnsafeMutablePointer<CChar>?] =
-            ([binary] + arguments).map { strdup($0) } + [nil]
+            (program + arguments).map { strdup($0) } + [nil]
         var variables = [UnsafeMutablePointer<CChar>?]()
         var entry = environ
         while let variable = entry.pointee {
@@ -113,7 +115,7 @@ package struct LedgerProcess: Sendable {
         variables += environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for string in words + variables { free(string) } }
         var pid: pid_t = 0
-        let result = posix_spawn(&pid, binary, &actions, nil, words, variables)
+        let result = posix_spawn(&pid, program[0], &actions, nil, words, variables)
         close(ends[1])
         guard result == 0 else { throw Failure(description: "\(binary): \(result)") }
         return (pid, ProcessOutput(descriptor: ends[0]))

@@ -2,6 +2,7 @@ import Curl
 import Domain
 import EventLog
 import JSON
+import Postgres
 import SeededRandomness
 
 /// Asks for one thing after the other, of whichever node, and writes down what it is told.
@@ -10,6 +11,8 @@ struct Client {
     private let crowd: Crowd
     private var generator: SeededGenerator
     private let transfer = Transfer()
+    /// Never raised: pauses are not cut short when the round ends.
+    private let alarm = Signal()
     /// The furthest position it has heard of.
     private var position: Int64 = 0
 
@@ -36,7 +39,9 @@ struct Client {
             case ..<81: appendLab()
             case ..<88: if let subject = crowd.subject(&generator) { read(subject) }
             case ..<95:
-                read("race-\((crowd.lastNumber - Int.random(in: 0..<12, using: &generator)) / 2)")
+                read(
+                    "race-\((crowd.nextFreeNumber - Int.random(in: 0..<12, using: &generator)) / 2)"
+                )
             default: page()
             }
         }
@@ -122,8 +127,12 @@ struct Client {
         while true {
             let outcome = send(
                 .write(effects), "POST", path, headers, body, key: idempotencyKey ?? eventID)
-            guard case .unknown = outcome, ContinuousClock.now < deadline else { return }
-            crowd.pause(delay)
+            guard case .unknown(let detail) = outcome else { return }
+            guard ContinuousClock.now < deadline else {
+                return crowd.report(
+                    Finding(.stuck, "client \(number): \(effects[0]) is never answered: \(detail)"))
+            }
+            _ = alarm.wait(timeout: delay)
             delay = min(delay * 2, .milliseconds(300))
         }
     }

@@ -14,6 +14,7 @@ final class Crowd: Sendable {
 
     private struct State {
         var history: [Operation] = []
+        var findings: [Finding] = []
         var acknowledged = 0
         /// What somebody was told of, for others to ask for.
         var subjects = Remembered()
@@ -40,8 +41,8 @@ final class Crowd: Sendable {
     /// One that no other command of the run gets.
     func nextNumber() -> Int { numbers.add(1, ordering: .relaxed).oldValue }
 
-    /// The next number.
-    var lastNumber: Int { numbers.load(ordering: .relaxed) }
+    /// What the next command gets.
+    var nextFreeNumber: Int { numbers.load(ordering: .relaxed) }
 
     // MARK: Ending
 
@@ -56,6 +57,11 @@ final class Crowd: Sendable {
 
     var history: [Operation] { state.withLock { $0.history } }
 
+    /// What clients found by themselves.
+    var findings: [Finding] { state.withLock { $0.findings } }
+
+    func report(_ finding: Finding) { state.withLock { $0.findings.append(finding) } }
+
     func record(_ operation: Operation) {
         let isProgress = state.withLock { state in
             state.history.append(operation)
@@ -63,7 +69,7 @@ final class Crowd: Sendable {
                 return false
             }
             state.acknowledged += 1
-            if let effect = effects.randomElement() { state.remember(effect) }
+            if let effect = effects.last { state.remember(effect) }
             return true
         }
         if isProgress { progress.wake() }

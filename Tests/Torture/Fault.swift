@@ -38,15 +38,35 @@ package enum Fault: String, Sendable, CaseIterable {
     /// The other nodes can't connect to the leader.
     case refuseNodes = "refuse-nodes"
 
-    /// Whether it means something to a node that is alone.
-    package var needsOthers: Bool { self == .stallNodes || self == .refuseNodes }
+    /// The host of the primary PostgreSQL is lost, and comes back.
+    case killPrimary = "kill-primary"
+    /// The host of the primary PostgreSQL hangs until another one has taken over.
+    case pausePrimary = "pause-primary"
+    /// Another PostgreSQL takes over in order.
+    case switchPrimary = "switch-primary"
+
+    /// Those that can happen on a stage.
+    package static func possible(nodes: Int, isCluster: Bool) -> [Fault] {
+        allCases.filter { fault in
+            switch fault {
+            case .stallNodes, .refuseNodes: nodes > 1
+            case .killPrimary, .pausePrimary, .switchPrimary: isCluster
+            case .killDatabase, .cutDatabase, .refuseDatabase, .stallDatabase, .loseCommit,
+                .loseEither, .loseReply, .stallCommit:
+                !isCluster
+            case .killLeader, .killNode, .killAll, .stopLeader, .pauseLeader, .pauseNode: true
+            }
+        }
+    }
 
     /// Lets it happen, and waits until it is over; a remark if it could not.
     func inflict(
         on stage: Stage, _ generator: inout SeededGenerator
     ) throws -> String? {
         switch self {
-        case .killDatabase: stage.killDatabase()
+        case .killDatabase: stage.site.killPostmaster(directory: stage.directory)
+        case .killPrimary, .pausePrimary, .switchPrimary:
+            if case .cluster(let cluster) = stage.site { try inflict(on: cluster, &generator) }
         case .killAll:
             for node in stage.nodes { node.end(SIGKILL) }
             for node in stage.nodes { try node.start() }
@@ -72,17 +92,43 @@ package enum Fault: String, Sendable, CaseIterable {
         case .killLeader: try end(leader, SIGKILL, &generator)
         case .stopLeader: try end(leader, SIGTERM, &generator)
         case .pauseLeader: pause(leader, seconds: 8...10, &generator)
-        case .cutDatabase:
-            for _ in 0..<Int.random(in: 1...4, using: &generator) {
-                leader.database.cut()
-                wait(seconds: 0...0.4, &generator)
-            }
-        case .refuseDatabase: hold(leader.database.refuse, leader.database, &generator)
-        case .stallDatabase: hold(leader.database.stall, leader.database, &generator)
         case .stallNodes: hold(leader.entrance.stall, leader.entrance, &generator)
         case .refuseNodes: hold(leader.entrance.refuse, leader.entrance, &generator)
+        default: if let database = leader.database { inflict(on: database, &generator) }
+        }
+    }
+
+    private func inflict(on database: FaultyProxy, _ generator: inout SeededGenerator) {
+        switch self {
+        case .cutDatabase:
+            for _ in 0..<Int.random(in: 1...4, using: &generator) {
+                database.cut()
+                wait(seconds: 0...0.4, &generator)
+            }
+        case .refuseDatabase: hold(database.refuse, database, &generator)
+        case .stallDatabase: hold(database.stall, database, &generator)
         default: break
         }
+    }
+
+    private func inflict(
+        on cluster: PatroniCluster, _ generator: inout SeededGenerator
+    ) throws {
+        switch self {
+        case .killPrimary:
+            let lost = try cluster.killPrimary()
+            _ = try cluster.waitForPrimary(otherThan: lost)
+            wait(seconds: 0...2, &generator)
+            try cluster.start(lost)
+        case .pausePrimary:
+            let hung = try cluster.primary()
+            try cluster.pause(hung)
+            _ = try cluster.waitForPrimary(otherThan: hung)
+            wait(seconds: 0...2, &generator)
+            try cluster.resume(hung)
+        default: try cluster.switchOver()
+        }
+        try cluster.waitUntilWhole()
     }
 
     private func wait(
@@ -138,7 +184,7 @@ package enum Fault: String, Sendable, CaseIterable {
     /// another one each time, and another one than it says itself.
     private func spring(_ trap: FaultyProxy.Trap, _ stage: Stage) throws -> FaultyProxy? {
         for _ in 0..<5 {
-            let database = try stage.leader().database
+            guard let database = try stage.leader().database else { return nil }
             database.arm(trap, bait: Self.bait)
             if database.waitUntilSprung(timeout: .seconds(2)) { return database }
             database.resume()

@@ -7,31 +7,27 @@ import TestSupport
 /// One `ledger serve` among several on one database, with faulty networks around it.
 final class Node: Sendable {
     let number: Int
-    /// Between the node and PostgreSQL.
-    let database: FaultyProxy
+    /// Between the node and PostgreSQL; nil where it connects by itself.
+    let database: FaultyProxy?
     /// Between the other nodes and this one; clients come another way.
     let entrance: FaultyProxy
     let url: String
     private let flags: [String]
+    private let environment: [String: String]
     private let directory: String
     private let process = Mutex<LedgerProcess?>(nil)
 
-    /// `conninfo` lacks only the host and port, which are the proxy's.
-    init(
-        _ number: Int, directory: String, server: StreamSocket.Address, conninfo: String,
-        isAlone: Bool
-    ) {
+    init(_ number: Int, directory: String, on site: DatabaseSite, isAlone: Bool) {
         self.number = number
         self.directory = directory
+        environment = ["LEDGER_DATA_DIR": directory].merging(WrongClock.environment(number)) { $1 }
         let port = freePort()
         url = "http://127.0.0.1:\(port)"
-        database = FaultyProxy(to: server, speaksPostgres: true)
         entrance = FaultyProxy(to: .loopback(port: port))
-        let proxied = """
-            host=127.0.0.1 port=\(database.port) \(conninfo) sslmode=disable gssencmode=disable
-            """
+        let conninfo: String
+        (database, conninfo) = site.connectNode()
         flags =
-            ["--database", proxied, "--listen", "127.0.0.1:\(port)"]
+            ["--database", conninfo, "--listen", "127.0.0.1:\(port)"]
             + (isAlone ? [] : ["--advertise", "http://127.0.0.1:\(entrance.port)"])
     }
 
@@ -41,8 +37,7 @@ final class Node: Sendable {
         while true {
             do {
                 let started = try LedgerProcess.serve(
-                    flags, environment: ["LEDGER_DATA_DIR": directory],
-                    log: "\(directory)/node-\(number).log")
+                    flags, environment: environment, log: "\(directory)/node-\(number).log")
                 return process.withLock { $0 = started }
             } catch {
                 guard ContinuousClock.now < deadline else { throw error }
@@ -66,5 +61,30 @@ final class Node: Sendable {
             let json = try? JSONValue.parse(response.body)
         else { return nil }
         return json["role"]?.string ?? "leader"
+    }
+}
+
+/// Clocks that disagree, by libfaketime where it is installed.
+enum WrongClock {
+    /// Seconds that the first nodes' clocks are off; the others' are right.
+    private static let offsets = [0, -3_600, 90]
+
+    private static let library: String? = {
+        for machine in ["x86_64", "aarch64"] {
+            let path = "/usr/lib/\(machine)-linux-gnu/faketime/libfaketimeMT.so.1"
+            if access(path, R_OK) == 0 { return path }
+        }
+        return nil
+    }()
+
+    /// With which the process of a node runs.
+    static func environment(_ node: Int) -> [String: String] {
+        guard let library, offsets.indices.contains(node), offsets[node] != 0 else { return [:] }
+        let offset = offsets[node]
+        return [
+            "LD_PRELOAD": library, "FAKETIME": "\(offset < 0 ? "" : "+")\(offset)",
+            // What is waited for is waited for as long as usual.
+            "DONT_FAKE_MONOTONIC": "1",
+        ]
     }
 }

@@ -13,33 +13,23 @@ package final class Stage: Sendable {
     let directory: String
     /// With which clients ask.
     let key: String
-    private let server: EmbeddedServer
-    /// Past all proxies.
-    private let conninfo: String
+    let site: DatabaseSite
 
-    /// Starts PostgreSQL and the nodes, and creates the experiment.
+    /// Starts PostgreSQL, or a cluster of it, and the nodes, and creates the experiment.
     ///
     /// The nodes' logs go to `directory`, and stay there.
-    package init(nodes count: Int, directory: String) throws {
+    package init(nodes count: Int, directory: String, isCluster: Bool = false) throws {
         self.directory = directory
-        // What is killed here are processes; no power is cut.
-        server = try EmbeddedServer.start(
-            dataDirectory: "\(directory)/data", settings: ["fsync=off", "max_connections=300"],
-            report: { _ in })
-        conninfo = server.conninfo
-        let created = try LedgerProcess.run([
-            "keys", "create", "--role", "admin", "--database", conninfo,
-        ])
-        guard let key = Self.secret(in: created.output) else {
-            throw LedgerProcess.Failure(description: "no key: \(created.output)")
+        let site = try DatabaseSite.make(isCluster: isCluster, directory: directory)
+        self.site = site
+        do {
+            key = try Self.createKey(site)
+        } catch {
+            site.remove(directory: directory)
+            throw error
         }
-        self.key = key
-        let settings = ConninfoSettings(conninfo)
-        let socket = try settings.socket
-        let others = settings.without(["host", "port"])
         nodes = (0..<count).map {
-            Node(
-                $0, directory: directory, server: socket, conninfo: others, isAlone: count == 1)
+            Node($0, directory: directory, on: site, isAlone: count == 1)
         }
         do {
             for node in nodes { try node.start() }
@@ -55,11 +45,20 @@ package final class Stage: Sendable {
         for node in nodes {
             node.signal(SIGCONT)
             node.end(SIGKILL)
-            node.database.stop()
+            node.database?.stop()
             node.entrance.stop()
         }
-        server.stop()
-        removeTree("\(directory)/data")
+        site.remove(directory: directory)
+    }
+
+    private static func createKey(_ site: DatabaseSite) throws -> String {
+        let created = try LedgerProcess.run([
+            "keys", "create", "--role", "admin", "--database", site.conninfo,
+        ])
+        guard let key = secret(in: created.output) else {
+            throw LedgerProcess.Failure(description: "no key: \(created.output)")
+        }
+        return key
     }
 
     private static func secret(in output: String) -> String? {
@@ -165,7 +164,7 @@ package final class Stage: Sendable {
     func verify() throws -> [Finding] {
         var findings: [Finding] = []
         for command in [["verify"], ["rebuild", "--verify"]] {
-            let result = try LedgerProcess.run(command + ["--database", conninfo])
+            let result = try LedgerProcess.run(command + ["--database", site.conninfo])
             if result.status != 0 {
                 findings.append(
                     Finding(
@@ -173,19 +172,5 @@ package final class Stage: Sendable {
             }
         }
         return findings
-    }
-
-    // MARK: The database
-
-    /// Kills the postmaster, which is started again at once.
-    func killDatabase() {
-        guard let file = fopen("\(directory)/data/postgres/postmaster.pid", "r") else { return }
-        defer { fclose(file) }
-        var line = [CChar](repeating: 0, count: 64)
-        guard fgets(&line, 64, file) != nil,
-            let pid = Int32(
-                String(decoding: line.prefix { $0 > 32 }.map(UInt8.init), as: UTF8.self)), pid > 1
-        else { return }
-        kill(pid, SIGKILL)
     }
 }

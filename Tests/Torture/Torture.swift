@@ -80,9 +80,9 @@ package final class Torture {
         }
         crowd.stop()
         for thread in threads { thread.join() }
-        firstNumber = crowd.lastNumber | 1 + 1
+        firstNumber = crowd.nextFreeNumber | 1 + 1
         history += crowd.history
-        findings += check()
+        findings += crowd.findings + check()
         return RoundReport(
             faults: faults, operations: crowd.history.count,
             unknown: crowd.history.count { if case .unknown = $0.outcome { true } else { false } },
@@ -91,14 +91,21 @@ package final class Torture {
     }
 
     private func startClients(of crowd: Crowd) -> [OSThread] {
-        defer { firstClient += clientCount }
-        return (0..<clientCount).map { index in
-            let (number, generator) = (firstClient + index, generator.split())
+        defer { firstClient += clientCount + 1 }
+        var threads = (0..<clientCount).map { index in
+            let (number, part) = (firstClient + index, generator.split())
             return OSThread.start(name: "client") {
-                var client = Client(number, of: crowd, generator)
+                var client = Client(number, of: crowd, part)
                 client.run()
             }
         }
+        let (number, part) = (firstClient + clientCount, generator.split())
+        threads.append(
+            OSThread.start(name: "feed reader") { [position = Int64(lines.count)] in
+                var reader = FeedReader(number, of: crowd, from: position, part)
+                reader.run()
+            })
+        return threads
     }
 
     /// All at once, each on a thread of its own.

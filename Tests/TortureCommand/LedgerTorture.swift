@@ -36,13 +36,25 @@ struct LedgerTorture: ParsableCommand {
     @Option(help: ArgumentHelp("Rounds on one database.", valueName: "n"))
     var rounds = 10
 
+    @Flag(help: "Put the database on a PostgreSQL cluster under Patroni, and lose its primary too.")
+    var cluster = false
+
+    func validate() throws {
+        let possible = Fault.possible(nodes: nodes, isCluster: cluster)
+        for fault in fault where !possible.contains(fault) {
+            throw ValidationError(
+                "\(fault.rawValue) can't happen here; what can: "
+                    + possible.map(\.rawValue).joined(separator: ", ") + ".")
+        }
+    }
+
     func run() throws {
         var generator = seed.map { SeededGenerator(seed: $0) } ?? SeededGenerator()
         let deadline = ContinuousClock.now + .seconds(minutes * 60)
         var count = 0
         while ContinuousClock.now < deadline {
             let directory = try temporaryDirectory()
-            let stage = try Stage(nodes: nodes, directory: directory)
+            let stage = try Stage(nodes: nodes, directory: directory, isCluster: cluster)
             let torture = Torture(on: stage, clients: clients, generator.split())
             var findings: [Finding] = []
             for _ in 0..<rounds where findings.isEmpty && ContinuousClock.now < deadline {
@@ -67,9 +79,8 @@ struct LedgerTorture: ParsableCommand {
 
     /// One fault, sometimes two at once.
     private func choose(_ generator: inout SeededGenerator) -> [Fault] {
-        let known = fault.isEmpty ? Fault.allCases : fault
-        let possible = known.filter { nodes > 1 || !$0.needsOthers }.shuffled(using: &generator)
+        let wanted = fault.isEmpty ? Fault.possible(nodes: nodes, isCluster: cluster) : fault
         let isDouble = Int.random(in: 0..<4, using: &generator) == 0
-        return Array(possible.prefix(isDouble ? 2 : 1))
+        return Array(wanted.shuffled(using: &generator).prefix(isDouble ? 2 : 1))
     }
 }

@@ -13,7 +13,7 @@ import Testing
             database = try TestDatabase(isMigrated: false)
             try database.execute("CREATE TABLE t (n int)")
             let settings = ConninfoSettings(database.conninfo)
-            proxy = FaultyProxy(to: try settings.socket, speaksPostgres: true)
+            proxy = FaultyProxy(to: try #require(settings.socket), speaksPostgres: true)
             conninfo = """
                 \(settings.without(["host", "port"])) host=127.0.0.1 port=\(proxy.port) \
                 sslmode=disable gssencmode=disable
