@@ -86,7 +86,7 @@ import Testing
         // One that the trap is not for.
         try connection.execute("BEGIN; SELECT 1; COMMIT")
         #expect(try setup.commit(connection) == (false, rows))
-        #expect(setup.proxy.waitUntilSprung(timeout: .seconds(10)))
+        #expect(setup.proxy.waitUntilSprung(timeout: .seconds(60)))
         #expect(try setup.commit(setup.connect()) == (true, rows + 1))
     }
 
@@ -98,7 +98,7 @@ import Testing
         setup.proxy.arm(.amidCommit, bait: "COPY t")
         let (isAcknowledged, _) = try setup.commit(setup.connect())
         #expect(!isAcknowledged)
-        #expect(setup.proxy.waitUntilSprung(timeout: .seconds(10)))
+        #expect(setup.proxy.waitUntilSprung(timeout: .seconds(60)))
     }
 
     @Test func `a transaction that stops halfway goes on when it may`() async throws {
@@ -107,7 +107,7 @@ import Testing
         setup.proxy.arm(.stalledCopy, bait: "COPY t")
         async let outcome = onThread { try setup.commit(setup.connect()) }
         #expect(
-            try await onThread { setup.proxy.waitUntilSprung(timeout: .seconds(10)) })
+            try await onThread { setup.proxy.waitUntilSprung(timeout: .seconds(60)) })
         #expect(try setup.database.texts("SELECT n FROM t") == [])
         setup.proxy.resume()
         #expect(try await outcome == (true, 1))
