@@ -46,7 +46,7 @@ private struct ProvenLedger {
     }
 }
 
-@Suite(.timeLimit(.minutes(3))) struct ProofCommandTests {
+@Suite(.timeLimit(.minutes(10))) struct ProofCommandTests {
     private static let document = """
         {"schemaVersion":1,"kind":"experiment",
          "metadata":{"id":"HERO","name":"Hero","status":"active"},

@@ -52,7 +52,7 @@ private struct SignedLedger {
     func remove() { removeTree(directory) }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct NotaryTests {
+@Suite(.timeLimit(.minutes(10))) struct NotaryTests {
     @Test func whatIsSignedIsKeptInTheDatabaseAndBesideTheKey() async throws {
         let ledger = try SignedLedger()
         defer { ledger.remove() }

@@ -6,7 +6,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite("Variants and scores of units under random interleavings", .timeLimit(.minutes(3)))
+@Suite("Variants and scores of units under random interleavings", .timeLimit(.minutes(10)))
 struct RandomUnitsTests {
     /// What clients were told of units' variants.
     private final class Told: Sendable {

@@ -112,7 +112,7 @@ private struct TamperedLedger {
     func remove() { removeTree(directory) }
 }
 
-@Suite(.timeLimit(.minutes(4))) struct TamperTests {
+@Suite(.timeLimit(.minutes(10))) struct TamperTests {
     @Test(arguments: Tampering.all)
     fileprivate func everyChangeIsNamedByItsPosition(_ tampering: Tampering) async throws {
         var generator = SeededGenerator()

@@ -77,7 +77,7 @@ private func verify(_ database: TestDatabase) async throws -> LogReport {
     try await onThread { try LogVerification.run(conninfo: database.conninfo) { _, _ in } }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct TransferTests {
+@Suite(.timeLimit(.minutes(10))) struct TransferTests {
     @Test func anExportImportedAndExportedAgainIsTheSame() async throws {
         let ledger = try await Ledger()
         defer { ledger.remove() }
@@ -187,7 +187,7 @@ private func verify(_ database: TestDatabase) async throws -> LogReport {
     }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct LogVerificationTests {
+@Suite(.timeLimit(.minutes(10))) struct LogVerificationTests {
     private func findings(_ sql: String?) async throws -> [LogFinding] {
         let ledger = try await Ledger()
         defer { ledger.remove() }

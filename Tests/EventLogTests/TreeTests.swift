@@ -75,7 +75,7 @@ private func synthesize(_ count: Int, in database: TestDatabase) throws {
     try recomputeHead(database)
 }
 
-@Suite(.timeLimit(.minutes(3))) struct TreeTests {
+@Suite(.timeLimit(.minutes(10))) struct TreeTests {
     @Test func tilesAreWrittenWithTheEventsThatCompleteThem() async throws {
         let database = try TestDatabase()
         let log = try database.lead()

@@ -33,7 +33,7 @@ private func hashes(_ answer: Answer) throws -> [Digest] {
     try #require(answer["hashes"]?.array).compactMap { $0.string.flatMap { Digest(text: $0) } }
 }
 
-@Suite(.timeLimit(.minutes(2))) struct TreeRoutesTests {
+@Suite struct TreeRoutesTests {
     @Test func aCheckpointCoversAllThatWasCommittedBeforeItWasAskedFor() async throws {
         try await ServedLedger.run { ledger async throws in
             #expect(try await ledger.checkpoint().size == 0)

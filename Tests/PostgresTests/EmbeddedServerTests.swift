@@ -19,7 +19,7 @@ import Testing
         try FileSystem.removeTree(directory)
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(10)))
     func aKilledPostmasterIsRestartedAndThePoolAnswersAgain() async throws {
         let directory = temporaryDirectory()
         defer { try? remove(directory) }
@@ -49,7 +49,7 @@ import Testing
         #expect(FileSystem.status(directory + "/owner.pid") == nil)
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(10)))
     func theNextLedgerAttachesAndTakesOverFromADeadOwner() throws {
         let directory = temporaryDirectory()
         defer { try? remove(directory) }
@@ -72,7 +72,7 @@ import Testing
         first.stop()
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(10)))
     func manyStartsAtOnceMakeOneCluster() async throws {
         let directory = temporaryDirectory()
         defer { try? remove(directory) }

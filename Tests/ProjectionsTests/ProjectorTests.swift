@@ -6,7 +6,7 @@ import Testing
 
 @testable import Projections
 
-@Suite(.timeLimit(.minutes(2))) struct ProjectorTests {
+@Suite(.timeLimit(.minutes(10))) struct ProjectorTests {
     @Test func theLabAndTheSubjectTypeThatAlwaysExistAreThere() async throws {
         let fixture = try Fixture()
         defer { fixture.stop() }

@@ -5,7 +5,7 @@ import SeededRandomness
 import TestSupport
 import Testing
 
-@Suite(.timeLimit(.minutes(2))) struct RandomHistoryTests {
+@Suite(.timeLimit(.minutes(10))) struct RandomHistoryTests {
     /// A command that the domain may take or refuse.
     private func command(_ generator: inout SeededGenerator) throws -> Command {
         if Bool.random(using: &generator) { return RandomUnits.command(&generator) }

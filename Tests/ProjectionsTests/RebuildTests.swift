@@ -6,7 +6,7 @@ import Testing
 
 @testable import Projections
 
-@Suite(.timeLimit(.minutes(2))) struct RebuildTests {
+@Suite(.timeLimit(.minutes(10))) struct RebuildTests {
     @Test func aRebuildMakesWhatTheProjectorMade() async throws {
         let fixture = try Fixture()
         defer { fixture.stop() }

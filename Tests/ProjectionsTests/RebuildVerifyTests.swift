@@ -6,7 +6,7 @@ import Testing
 
 @testable import Projections
 
-@Suite(.timeLimit(.minutes(2))) struct RebuildVerifyTests {
+@Suite(.timeLimit(.minutes(10))) struct RebuildVerifyTests {
     @Test func aTamperedRowIsNamedWithItsColumnAndBothValues() async throws {
         let fixture = try Fixture()
         defer { fixture.stop() }

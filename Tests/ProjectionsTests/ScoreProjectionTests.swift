@@ -7,7 +7,7 @@ import Testing
 
 @testable import Projections
 
-@Suite(.timeLimit(.minutes(2))) struct ScoreProjectionTests {
+@Suite(.timeLimit(.minutes(10))) struct ScoreProjectionTests {
     /// What the log says of an experiment's scores, worked out one by one.
     private struct Model {
         struct Score {

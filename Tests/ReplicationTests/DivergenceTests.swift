@@ -9,7 +9,7 @@ import Testing
 
 @testable import Replication
 
-@Suite("A follower whose source sends what does not fit", .timeLimit(.minutes(3)))
+@Suite("A follower whose source sends what does not fit", .timeLimit(.minutes(10)))
 struct DivergenceTests {
     private let key: SigningKey
 

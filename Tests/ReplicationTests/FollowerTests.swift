@@ -9,7 +9,7 @@ import Testing
 
 @testable import Replication
 
-@Suite("A follower", .timeLimit(.minutes(3)))
+@Suite("A follower", .timeLimit(.minutes(10)))
 struct FollowerTests {
     private let key: SigningKey
 

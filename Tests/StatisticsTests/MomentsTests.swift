@@ -45,7 +45,7 @@ struct MomentsTests {
         #expect(moments.squaredDeviations == 250)
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(10)))
     func `a million changes later they are what the numbers left give`() {
         var generator = SeededGenerator()
         var moments = Moments()

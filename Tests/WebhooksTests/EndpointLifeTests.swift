@@ -4,7 +4,7 @@ import Testing
 
 @testable import Webhooks
 
-@Suite("An endpoint", .timeLimit(.minutes(2)))
+@Suite("An endpoint", .timeLimit(.minutes(10)))
 struct EndpointLifeTests {
     @Test("that could not be delivered to for a while goes on from where it was")
     func unusableForAWhile() async throws {
