@@ -54,26 +54,35 @@ package enum Leadership {
         return rows.count > 0 && !rows.isNull(0, 0) ? rows.text(0, 0) : nil
     }
 
-    /// Seconds that a leader may be silent.
-    static let silenceSecondsMax = 5
+    /// The last word of the leader's session, while PostgreSQL waits for its next one.
+    struct LastWord: Equatable {
+        let pid: Int32
+        /// Differs from one word to the next; in a COPY each piece of data is one.
+        let mark: String
+    }
 
-    /// Ends the leader's session where PostgreSQL has waited for its next word for too long: its
-    /// process stands still, or the network is cut, and neither would end the session for hours.
-    ///
-    /// - Returns: whether a session was ended.
-    static func endSilentSession(_ connection: Connection) throws(PostgresError) -> Bool {
+    /// The last word of whoever has the lock; nil while PostgreSQL works on one.
+    static func lastWord(_ connection: Connection) throws(PostgresError) -> LastWord? {
         let rows = try connection.query(
             """
-            SELECT pg_terminate_backend(a.pid)
-              FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+            SELECT a.pid, concat_ws(' ', a.state_change, c.bytes_processed)
+              FROM pg_locks l
+              JOIN pg_stat_activity a ON a.pid = l.pid
+              LEFT JOIN pg_stat_progress_copy c ON c.pid = l.pid
              WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
                AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
                AND l.classid::bigint = \(AdvisoryLock.leader >> 32)
                AND l.objid::bigint = \(AdvisoryLock.leader & 0xFFFF_FFFF)
                AND a.wait_event_type = 'Client'
-               AND a.state_change < clock_timestamp() - interval '\(silenceSecondsMax) seconds'
             """)
-        return rows.count > 0 && rows.bool(0, 0)
+        guard rows.count > 0 else { return nil }
+        return LastWord(pid: rows.int32(0, 0), mark: rows.text(0, 1))
+    }
+
+    /// Ends a session that has fallen silent: its process stands still, or the network is cut, and
+    /// neither would end it for hours.
+    static func end(_ silent: LastWord, _ connection: Connection) throws(PostgresError) {
+        _ = try connection.query("SELECT pg_terminate_backend($1)", [.int32(silent.pid)])
     }
 
     /// Returns once synchronous replicas, where there are any, hold all that was committed.

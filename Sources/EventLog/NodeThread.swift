@@ -20,6 +20,8 @@ final class NodeThread: @unchecked Sendable {
     private let url: String
     private let admission: EventLog.Admission
     private var nextAttempt = ContinuousClock.now
+    /// The leader's last word, and since when it is the last.
+    private var lastWord: (Leadership.LastWord, ContinuousClock.Instant)?
     private var lastMove = ContinuousClock.now
     private var isListening = false
     /// The epoch whose leader's address is known.
@@ -27,6 +29,8 @@ final class NodeThread: @unchecked Sendable {
 
     /// Between two attempts to get the lock.
     private static let attemptInterval = Duration.milliseconds(250)
+    /// A leader says something every second.
+    private static let silenceMax = Duration.seconds(5)
     /// Between two looks at the log of a busy leader.
     private static let stepInterval = Duration.milliseconds(15)
     /// Without an event for so long, it waits to be woken.
@@ -73,16 +77,29 @@ final class NodeThread: @unchecked Sendable {
             if now >= nextAttempt {
                 nextAttempt = now + Self.attemptInterval
                 if try Leadership.tryLead(connection) { break }
-                if try Leadership.endSilentSession(connection) {
-                    sequencer.logger.warning("ended the session of a leader that fell silent")
-                    nextAttempt = now
-                }
+                try endSilentSession(connection, now)
             }
             let before = view.head
             try catchUp(with: Head.read(connection), connection)
             try wait(connection, hasMoved: view.head != before)
         }
         if isListening { try connection.execute("UNLISTEN ledger") }
+    }
+
+    /// Ends the leader's session once it has not said a word for too long.
+    private func endSilentSession(
+        _ connection: Connection, _ now: ContinuousClock.Instant
+    ) throws {
+        let word = try Leadership.lastWord(connection)
+        guard let word, let (heard, since) = lastWord, heard == word else {
+            lastWord = word.map { ($0, now) }
+            return
+        }
+        guard now - since >= Self.silenceMax else { return }
+        try Leadership.end(word, connection)
+        sequencer.logger.warning("ended the session of a leader that fell silent")
+        lastWord = nil
+        nextAttempt = now
     }
 
     private func wait(_ connection: Connection, hasMoved: Bool) throws {
