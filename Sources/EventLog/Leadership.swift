@@ -90,6 +90,11 @@ package enum Leadership {
     /// A commit whose wait for them was broken off is in the database all the same, and would be
     /// lost with it; a later commit waits for them again, and they receive in order.
     static func waitForReplicas(_ connection: Connection) throws(PostgresError) {
-        try connection.execute("UPDATE ledger.head SET singleton = singleton")
+        while true {
+            let warnings = connection.warningCount
+            try connection.execute("UPDATE ledger.head SET singleton = singleton")
+            // Of this one's wait, which was broken off in its turn.
+            if connection.warningCount == warnings { return }
+        }
     }
 }

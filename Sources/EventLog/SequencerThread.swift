@@ -241,21 +241,28 @@ final class SequencerThread: @unchecked Sendable {
         _ commit: (Connection) throws(PostgresError) -> Void
     ) throws -> Bool {
         let started = ContinuousClock.now
+        let warnings = connection.warningCount
         do throws(PostgresError) { try commit(connection) } catch {
             guard connection.isBroken else { throw refused(error, connection) }
-            sequencer.metrics.commitsUnknown.increment()
-            sequencer.logger.warning(
-                "connection lost during a commit", metadata: ["error": "\(error)"])
-            drop()
-            isUnresolved = true
-            guard try wasCommitted(batch) else {
-                isUnresolved = false
-                return false
-            }
-            isUnresolved = false
+            return try isSettled(batch, "\(error)")
+        }
+        guard connection.warningCount == warnings else {
+            // Someone broke off its wait for the synchronous replicas: only this database has it.
+            return try isSettled(batch, "PostgreSQL answered it with a warning")
         }
         sequencer.metrics.commitSeconds.observe(ContinuousClock.now - started)
         return true
+    }
+
+    /// Whether a batch was recorded whose commit nobody has answered, or not as it should be.
+    private func isSettled(_ batch: Batch, _ reason: String) throws -> Bool {
+        sequencer.metrics.commitsUnknown.increment()
+        sequencer.logger.warning("commit in doubt", metadata: ["reason": "\(reason)"])
+        drop()
+        isUnresolved = true
+        let isCommitted = try wasCommitted(batch)
+        isUnresolved = false
+        return isCommitted
     }
 
     /// Rolls back what PostgreSQL refused, and says what the refusal means.

@@ -9,6 +9,7 @@ import Glibc
 package final class Connection {
     private var handle: OpaquePointer?
     private var broken = false
+    private let warnings = WarningCount()
     var prepared = PreparedStatements()
     var binder = ParameterBinder()
     /// Reused by `pipeline`: what is in flight, in order.
@@ -52,6 +53,9 @@ package final class Connection {
         guard let handle else { return true }
         return broken || PQstatus(handle) == CONNECTION_BAD
     }
+
+    /// Warnings that PostgreSQL has sent over this connection.
+    package var warningCount: Int { warnings.value }
 
     /// Whether a transaction was begun and not ended.
     package var isInTransaction: Bool {
@@ -121,8 +125,16 @@ extension Connection {
             state = PQconnectPoll(handle)
         }
         guard PQsetnonblocking(handle, 1) == 0 else { throw broke() }
-        // libpq would print notices to the standard error stream.
-        PQsetNoticeReceiver(handle, { _, _ in }, nil)
+        // libpq would print notices to the standard error stream. The context lives as long as the
+        // connection.
+        PQsetNoticeReceiver(
+            handle,
+            { context, notice in
+                guard let context, let severity = PQresultErrorField(notice, severityField),
+                    String(cString: severity) == "WARNING"
+                else { return }
+                Unmanaged<WarningCount>.fromOpaque(context).takeUnretainedValue().value += 1
+            }, Unmanaged.passUnretained(warnings).toOpaque())
     }
 }
 
@@ -250,4 +262,12 @@ extension Connection {
             if let signal, signal.isRaised { return [] }
         }
     }
+}
+
+/// PG_DIAG_SEVERITY_NONLOCALIZED, a macro that is not imported.
+private let severityField = Int32(UInt8(ascii: "V"))
+
+/// How many warnings have come; touched by the connection's thread alone.
+private final class WarningCount {
+    var value = 0
 }

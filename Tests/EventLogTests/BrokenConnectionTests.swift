@@ -2,6 +2,7 @@ import Domain
 import EventLog
 import Postgres
 import SeededRandomness
+import Telemetry
 import TestSupport
 import Testing
 
@@ -111,6 +112,29 @@ struct BrokenConnectionTests {
         let again = try await second.assign("HERO", subjects: 0..<1_000, prefix: "client0")
         #expect(again.assignments.allSatisfy { $0.reason == .existing })
         #expect(second.view.position == position + 20)
+    }
+
+    @Test("a commit that PostgreSQL warns of is looked up before anyone is told, and recorded once")
+    func warnedOf() async throws {
+        let database = try TestDatabase()
+        let metrics = LedgerMetrics()
+        let log = try database.lead(metrics: metrics)
+        defer { log.stop() }
+        try await log.createExperiment("HERO")
+        let before = log.view.position
+        // As of one whose wait for a replica is cancelled: it is committed, and warned of.
+        try database.execute(
+            """
+            CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE WARNING 'canceling wait for synchronous replication'; RETURN NULL; END $$;
+            CREATE CONSTRAINT TRIGGER warn AFTER UPDATE ON ledger.head INITIALLY DEFERRED
+            FOR EACH ROW WHEN (OLD.position <> NEW.position) EXECUTE FUNCTION warn()
+            """)
+        for number in 0..<5 { try await log.assign("HERO", subjects: number..<number + 1) }
+        try await log.assign("HERO", subjects: 100..<1_200)
+        #expect(log.view.position == before + 1_105)
+        #expect(metrics.commitsUnknown.value == 6)
+        #expect(log.isLeading)
     }
 
     @Test("a node that finds another epoch stops writing for good")
